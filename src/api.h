@@ -1,0 +1,58 @@
+/*
+** api.h - the endpoints of the service as a table: method, path, what it answers
+*/
+#ifndef CP_API_H
+#define CP_API_H
+
+#include <stdbool.h>
+
+#include "memory.h"
+#include "operation.h"
+#include "retry.h"
+
+/* What the body of a good answer is. */
+typedef enum cp_document {
+  CP_DOC_NONE, /* anything: it is not looked at */
+  CP_DOC_OPERATION,
+  CP_DOC_OFFER_STATUS,
+  CP_DOC_LIST,
+} cp_document;
+
+typedef enum cp_endpoint {
+  CP_ENDPOINT_POLL, /* the URL that the service named for an operation */
+  CP_ENDPOINT_GOLIVE,
+  CP_ENDPOINT_PUBLISH,
+  CP_ENDPOINT_CANCEL,
+  CP_ENDPOINT_OFFER_STATUS,
+  CP_ENDPOINT_OPERATIONS,
+  CP_ENDPOINT_OPERATION,
+} cp_endpoint;
+
+/* The service as one client sees it. */
+typedef struct cp_service {
+  char *base; /* without a slash at its end */
+  char *api_version;
+  cp_retry_policy retry;
+  double exchange_timeout;
+  double connect_timeout;
+} cp_service;
+
+/* "GET" or "POST" */
+const char *cp_api_method(cp_endpoint endpoint);
+
+cp_document cp_api_document(cp_endpoint endpoint);
+
+/* Is a request to this endpoint one that must not happen twice? */
+bool cp_api_is_submission(cp_endpoint endpoint);
+
+/* The endpoint that begins an operation of this kind. */
+cp_endpoint cp_api_submission(cp_kind kind);
+
+/*
+** Appends the whole URL of an endpoint, its ids percent-encoded. `filter`: a status to ask
+** the list of operations for, or NULL. False without memory. Not for CP_ENDPOINT_POLL.
+*/
+bool cp_api_url(const cp_service *service, cp_endpoint endpoint, const cp_operation *of,
+                const char *filter, cp_text *url);
+
+#endif

@@ -1,0 +1,430 @@
+/*
+** engine.c - libcurl multi on one thread of the process: requests in, answers out
+*/
+#include "engine.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+
+/* Handles and connections kept for the next exchanges. */
+#define IDLE_TRANSFERS 32
+#define IDLE_CONNECTIONS 32L
+
+/* The thread sleeps for so long at most, in milliseconds; whoever needs it wakes it. */
+#define LONG_POLL 600000
+
+struct cp_exchange {
+  cp_exchange *previous, *next;
+  cp_port *port;
+  void *owner;
+  bool abandoned;
+  cp_request request;
+  cp_answer *answer;
+  cp_transfer *transfer;
+};
+
+typedef struct chain {
+  cp_exchange *first, *last;
+} chain;
+
+struct cp_port {
+  cp_route route;
+  cp_signal signal;
+  chain done;
+  bool raised;
+  bool closed;
+  unsigned long generation;
+  size_t exchanges; /* of this port, with the engine; the last one of a closed port frees it */
+};
+
+/*
+** The engine. `lock` guards all but `active`, `idle` and libcurl's handles, which are the
+** thread's own.
+*/
+static struct {
+  pthread_mutex_t lock;
+  unsigned long generation; /* one more in each forked child */
+  int states;
+  bool prepared; /* for the whole process: libcurl, atexit, atfork */
+  bool running, stopping, exiting;
+  bool given_up; /* some exchange is abandoned, or its port closed */
+  pthread_t thread;
+  CURLM *multi;
+  chain inbox;
+  chain active;
+  cp_transfer *idle[IDLE_TRANSFERS];
+  int idle_count;
+} engine = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void lock(void) {
+  pthread_mutex_lock(&engine.lock);
+}
+
+static void unlock(void) {
+  pthread_mutex_unlock(&engine.lock);
+}
+
+/* Chains */
+
+static void append(chain *to, cp_exchange *exchange) {
+  exchange->previous = to->last;
+  exchange->next = NULL;
+  *(to->last ? &to->last->next : &to->first) = exchange;
+  to->last = exchange;
+}
+
+static void leave(chain *from, cp_exchange *exchange) {
+  *(exchange->previous ? &exchange->previous->next : &from->first) = exchange->next;
+  *(exchange->next ? &exchange->next->previous : &from->last) = exchange->previous;
+}
+
+static chain take_all(chain *from) {
+  chain all = *from;
+  *from = (chain){0};
+  return all;
+}
+
+/* Ports */
+
+static void free_port(cp_port *port) {
+  cp_signal_close(&port->signal);
+  cp_route_free(&port->route);
+  cp_free(port);
+}
+
+/* With the lock held. */
+static void free_exchange(cp_exchange *exchange) {
+  cp_port *port = exchange->port;
+  cp_request_free(&exchange->request);
+  if (exchange->answer) cp_answer_free(exchange->answer);
+  cp_free(exchange->answer);
+  cp_free(exchange);
+  if (--port->exchanges == 0 && port->closed) free_port(port);
+}
+
+static void free_chain(chain exchanges) {
+  for (cp_exchange *exchange = exchanges.first, *next; exchange; exchange = next) {
+    next = exchange->next;
+    free_exchange(exchange);
+  }
+}
+
+/* With the lock held. */
+static void deliver(cp_exchange *exchange) {
+  cp_port *port = exchange->port;
+  if (port->closed || exchange->abandoned) {
+    free_exchange(exchange);
+    return;
+  }
+  append(&port->done, exchange);
+  if (!port->raised) cp_signal_raise(&port->signal);
+  port->raised = true;
+}
+
+/* On the thread */
+
+static cp_transfer *get_transfer(void) {
+  return engine.idle_count ? engine.idle[--engine.idle_count] : cp_transfer_new();
+}
+
+static void put_transfer(cp_transfer *transfer) {
+  if (engine.idle_count < IDLE_TRANSFERS)
+    engine.idle[engine.idle_count++] = transfer;
+  else
+    cp_transfer_free(transfer);
+}
+
+static void release_transfer(cp_exchange *exchange) {
+  curl_multi_remove_handle(engine.multi, cp_transfer_handle(exchange->transfer));
+  cp_transfer_abandon(exchange->transfer);
+  put_transfer(exchange->transfer);
+  exchange->transfer = NULL;
+}
+
+static void fail(cp_exchange *exchange, const char *detail) {
+  exchange->answer->failure = CP_FAIL_NETWORK;
+  exchange->answer->sent = CP_SENT_NO;
+  cp_text_puts(&exchange->answer->detail, detail);
+}
+
+static bool begin(cp_exchange *exchange) {
+  cp_transfer *transfer = get_transfer();
+  if (!transfer) return false;
+  bool ok = cp_transfer_begin(transfer, &exchange->port->route, &exchange->request,
+                              exchange->answer, exchange) &&
+            curl_multi_add_handle(engine.multi, cp_transfer_handle(transfer)) == CURLM_OK;
+  if (ok)
+    exchange->transfer = transfer;
+  else
+    cp_transfer_free(transfer);
+  return ok;
+}
+
+static void give_up_abandoned(void) {
+  for (cp_exchange *exchange = engine.active.first, *next; exchange; exchange = next) {
+    next = exchange->next;
+    if (!exchange->abandoned && !exchange->port->closed) continue;
+    leave(&engine.active, exchange);
+    release_transfer(exchange);
+    free_exchange(exchange);
+  }
+}
+
+/* Without the lock: a first handle takes libcurl long enough to be felt in a frame. */
+static chain begin_all(chain arrived) {
+  chain failed = {0};
+  for (cp_exchange *exchange = arrived.first, *next; exchange; exchange = next) {
+    next = exchange->next;
+    bool begun = begin(exchange);
+    if (!begun) fail(exchange, "out of memory");
+    append(begun ? &engine.active : &failed, exchange);
+  }
+  return failed;
+}
+
+static void deliver_all(chain finished) {
+  for (cp_exchange *exchange = finished.first, *next; exchange; exchange = next) {
+    next = exchange->next;
+    deliver(exchange);
+  }
+}
+
+/* Takes what came in; false when it is time to stop. */
+static bool take_in(void) {
+  lock();
+  bool goes_on = !engine.stopping;
+  chain arrived = take_all(&engine.inbox);
+  if (engine.given_up) give_up_abandoned();
+  engine.given_up = false;
+  unlock();
+  chain failed = begin_all(arrived);
+  lock();
+  deliver_all(failed);
+  unlock();
+  return goes_on;
+}
+
+static void complete(CURL *easy, CURLcode result, chain *finished) {
+  cp_transfer *transfer = cp_transfer_of(easy);
+  cp_exchange *exchange = cp_transfer_owner(transfer);
+  leave(&engine.active, exchange);
+  cp_transfer_end(transfer, (int)result);
+  release_transfer(exchange);
+  append(finished, exchange);
+}
+
+/* Answers go out in batches: one lock and at most one signal for each port. */
+static void give_out(void) {
+  chain finished = {0};
+  const CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(engine.multi, &left)))
+    if (message->msg == CURLMSG_DONE)
+      complete(message->easy_handle, message->data.result, &finished);
+  if (!finished.first) return;
+  lock();
+  deliver_all(finished);
+  unlock();
+}
+
+static void clean_up(void) {
+  lock();
+  for (cp_exchange *exchange = engine.active.first; exchange; exchange = exchange->next)
+    release_transfer(exchange);
+  free_chain(take_all(&engine.active));
+  free_chain(take_all(&engine.inbox));
+  unlock();
+  while (engine.idle_count) cp_transfer_free(engine.idle[--engine.idle_count]);
+  curl_multi_cleanup(engine.multi);
+  engine.multi = NULL;
+}
+
+static void *run(void *unused) {
+  int under_way;
+  while (take_in()) {
+    curl_multi_perform(engine.multi, &under_way);
+    give_out();
+    curl_multi_poll(engine.multi, NULL, 0, LONG_POLL, NULL);
+  }
+  clean_up();
+  return unused;
+}
+
+/* Starting and stopping */
+
+static void stop(void) {
+  lock();
+  bool running = engine.running && !engine.stopping;
+  engine.stopping = true;
+  if (running) curl_multi_wakeup(engine.multi);
+  unlock();
+  if (!running) return;
+  pthread_join(engine.thread, NULL);
+  lock();
+  engine.running = engine.stopping = false;
+  unlock();
+}
+
+/* A thread that outlived exit would run on in libraries that are being taken down. */
+static void stop_at_exit(void) {
+  lock();
+  engine.exiting = true;
+  unlock();
+  stop();
+}
+
+/* The child has no thread. What the parent had under way stays the parent's. */
+static void start_over_in_child(void) {
+  pthread_mutex_init(&engine.lock, NULL);
+  engine.generation++;
+  engine.running = engine.stopping = engine.given_up = false;
+  engine.multi = NULL;
+  engine.inbox = engine.active = (chain){0};
+  engine.idle_count = 0;
+}
+
+/* atexit after libcurl's initialization, so that it runs before libcurl's and OpenSSL's. */
+static bool prepare(void) {
+  if (!engine.prepared) {
+    cp_os_pin();
+    engine.prepared = cp_transfer_global_init() && atexit(stop_at_exit) == 0 &&
+                      pthread_atfork(lock, unlock, start_over_in_child) == 0;
+  }
+  return engine.prepared;
+}
+
+/* With the lock held. */
+static bool start(void) {
+  if (engine.running) return !engine.stopping;
+  if (engine.exiting || !prepare()) return false;
+  engine.stopping = false;
+  engine.multi = curl_multi_init();
+  if (!engine.multi) return false;
+  curl_multi_setopt(engine.multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS);
+  engine.running = cp_os_thread(&engine.thread, run, NULL);
+  if (engine.running) return true;
+  curl_multi_cleanup(engine.multi);
+  engine.multi = NULL;
+  return false;
+}
+
+void cp_engine_enter(void) {
+  lock();
+  engine.states++;
+  unlock();
+}
+
+void cp_engine_leave(void) {
+  lock();
+  bool last = --engine.states == 0;
+  unlock();
+  if (last) stop();
+}
+
+/* What a client calls */
+
+cp_port *cp_port_new(const cp_route *route) {
+  cp_port *port = cp_calloc(sizeof *port);
+  if (!port) return NULL;
+  if (!cp_signal_open(&port->signal)) {
+    cp_free(port);
+    return NULL;
+  }
+  port->route = *route;
+  lock();
+  port->generation = engine.generation;
+  unlock();
+  return port;
+}
+
+bool cp_port_is_foreign(const cp_port *port) {
+  return port->generation != engine.generation;
+}
+
+/* A parent's exchanges can't be freed in the child: its thread was at them when it forked. */
+void cp_port_close(cp_port *port) {
+  if (cp_port_is_foreign(port)) {
+    free_port(port);
+    return;
+  }
+  lock();
+  port->closed = true;
+  port->exchanges++; /* so that the port stays until this is done with it */
+  free_chain(take_all(&port->done));
+  if (--port->exchanges == 0) {
+    free_port(port);
+  } else {
+    engine.given_up = true;
+    if (engine.running) curl_multi_wakeup(engine.multi);
+  }
+  unlock();
+}
+
+const cp_signal *cp_port_signal(const cp_port *port) {
+  return &port->signal;
+}
+
+static cp_exchange *new_exchange(cp_port *port, cp_request *request, void *owner) {
+  cp_exchange *exchange = cp_calloc(sizeof *exchange);
+  cp_answer *answer = cp_calloc(sizeof *answer);
+  if (!exchange || !answer) {
+    cp_free(exchange);
+    cp_free(answer);
+    return NULL;
+  }
+  *exchange = (cp_exchange){
+      .port = port, .owner = owner, .request = *request, .answer = answer};
+  *request = (cp_request){0};
+  return exchange;
+}
+
+/* The thread is woken only when its inbox was empty: else that is on its way already. */
+static bool hand_over(cp_exchange *exchange) {
+  lock();
+  bool ok = start();
+  if (ok) {
+    bool idle = !engine.inbox.first;
+    exchange->port->exchanges++;
+    append(&engine.inbox, exchange);
+    if (idle) curl_multi_wakeup(engine.multi);
+  }
+  unlock();
+  return ok;
+}
+
+cp_exchange *cp_port_submit(cp_port *port, cp_request *request, void *owner) {
+  cp_exchange *exchange = new_exchange(port, request, owner);
+  if (exchange && hand_over(exchange)) return exchange;
+  if (exchange) *request = exchange->request;
+  if (exchange) cp_free(exchange->answer);
+  cp_free(exchange);
+  cp_request_free(request);
+  return NULL;
+}
+
+cp_answer *cp_port_take(cp_port *port, void **owner) {
+  lock();
+  if (port->raised) cp_signal_clear(&port->signal);
+  port->raised = false;
+  cp_exchange *exchange = port->done.first;
+  cp_answer *answer = NULL;
+  if (exchange) {
+    leave(&port->done, exchange);
+    answer = exchange->answer;
+    *owner = exchange->owner;
+    exchange->answer = NULL;
+    free_exchange(exchange);
+  }
+  unlock();
+  return answer;
+}
+
+/* It may have arrived meanwhile: then it lies in its port. */
+void cp_exchange_abandon(cp_exchange *exchange) {
+  lock();
+  exchange->abandoned = true;
+  exchange->owner = NULL;
+  engine.given_up = true;
+  if (engine.running) curl_multi_wakeup(engine.multi);
+  unlock();
+}

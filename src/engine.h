@@ -1,0 +1,46 @@
+/*
+** engine.h - libcurl multi on one thread of the process: requests in, answers out
+** The thread starts with the first exchange and ends with the last Lua state, or at exit.
+** What is in flight belongs to the engine until it is taken, so nothing here ever waits for
+** the network. In a forked child the parent's engine is left alone and a new one starts.
+*/
+#ifndef CP_ENGINE_H
+#define CP_ENGINE_H
+
+#include "os.h"
+#include "transfer.h"
+
+/* One request and its answer, on its way. */
+typedef struct cp_exchange cp_exchange;
+
+/* A client's mailbox: where its answers arrive, and the descriptor that tells. */
+typedef struct cp_port cp_port;
+
+/* A Lua state begins and ends to use the engine; the last end stops and joins the thread. */
+void cp_engine_enter(void);
+void cp_engine_leave(void);
+
+/* NULL without memory or descriptors. The port owns `route`'s texts then. */
+cp_port *cp_port_new(const cp_route *route);
+
+/* Gives up what is in flight, at once, and the port. */
+void cp_port_close(cp_port *port);
+
+/* Was the port made before a fork, by the parent? Then nothing will arrive here. */
+bool cp_port_is_foreign(const cp_port *port);
+
+const cp_signal *cp_port_signal(const cp_port *port);
+
+/*
+** Hands a request over; the engine owns its contents then, whatever is returned. NULL when
+** the thread can't be started or there is no memory: nothing was sent.
+*/
+cp_exchange *cp_port_submit(cp_port *port, cp_request *request, void *owner);
+
+/* An answer that has arrived, for the caller to free, and whose it is; NULL: no other. */
+cp_answer *cp_port_take(cp_port *port, void **owner);
+
+/* Gives an exchange up: it has no owner any more and no answer will arrive. */
+void cp_exchange_abandon(cp_exchange *exchange);
+
+#endif

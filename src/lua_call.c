@@ -1,0 +1,330 @@
+/*
+** lua_call.c - the caller's functions, called between two steps by whoever drives a task
+*/
+#include "lua_call.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "lua_document.h"
+#include "lua_json.h"
+#include "lua_operation.h"
+
+/* Requests */
+
+bool cp_add_headers(const cp_client *client, const cp_lua_task *task, bool with_token,
+                    cp_text *headers) {
+  const cp_task *of = &task->task;
+  bool submits = cp_api_is_submission(of->todo.as.send.endpoint);
+  if (with_token && !cp_text_printf(headers, "Authorization: Bearer %s\n", client->token.text))
+    return false;
+  return cp_text_puts(headers, client->headers) &&
+         cp_text_printf(headers, "Content-Type: application/json\nx-ms-client-request-id: %s\n",
+                        of->guid) &&
+         (!of->if_match || !submits ||
+          cp_text_printf(headers, "If-Match: %s\n", of->if_match)) &&
+         (!of->headers || cp_text_puts(headers, of->headers));
+}
+
+bool cp_add_url(const cp_client *client, const cp_task *task, cp_text *url) {
+  cp_endpoint endpoint = task->todo.as.send.endpoint;
+  const cp_operation *of = task->todo.as.send.of;
+  if (endpoint == CP_ENDPOINT_POLL) return cp_text_puts(url, of->url);
+  return cp_api_url(&client->service, endpoint, of, task->filter, url);
+}
+
+/* token */
+
+static bool refuse(lua_State *L, const char *reason) {
+  lua_pushstring(L, reason);
+  return false;
+}
+
+/* With the two results of the token function on top of the stack. */
+static bool take_token(lua_State *L, cp_client *client, double now) {
+  int token = lua_gettop(L) - 1, left = token + 1;
+  if (lua_isnil(L, token) && lua_type(L, left) == LUA_TSTRING) return false;
+  if (lua_type(L, token) != LUA_TSTRING)
+    return refuse(L, "the token function returned no string");
+  size_t length;
+  const char *text = lua_tolstring(L, token, &length);
+  bool lasts = lua_type(L, left) == LUA_TNUMBER;
+  if (!lasts && !lua_isnil(L, left))
+    return refuse(L, "the token function's second result is no number of seconds");
+  if (!cp_token_text_ok(text, length))
+    return refuse(L, "the token function returned a string that is no token");
+  double seconds = lasts ? fmax(lua_tonumber(L, left), 0) : CP_TOKEN_ONCE;
+  if (cp_token_set(&client->token, text, length, seconds, now)) return true;
+  return refuse(L, "not enough memory");
+}
+
+bool cp_ask_token(lua_State *L, int env, cp_client *client, double now) {
+  if (cp_token_serves(&client->token, now)) return true;
+  if (!client->asks_token) return refuse(L, client->no_token);
+  if (client->is_asking) return refuse(L, "the token function called its own client");
+  lua_getfield(L, env, "token");
+  client->is_asking = true;
+  bool ok = lua_pcall(L, 0, 2, 0) == 0;
+  client->is_asking = false;
+  if (!client->open) return refuse(L, "the client was closed");
+  if (ok) return take_token(L, client, now);
+  if (lua_type(L, -1) != LUA_TSTRING) return refuse(L, "the token function raised an error");
+  return false;
+}
+
+/* transport */
+
+static void set(lua_State *L, const char *name, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+static void push_pair(lua_State *L, const char *line, const char *end) {
+  const char *colon = memchr(line, ':', (size_t)(end - line));
+  const char *value = colon ? colon + 1 : end;
+  while (value < end && *value == ' ') value++;
+  lua_createtable(L, 2, 0);
+  lua_pushlstring(L, line, (size_t)((colon ? colon : end) - line));
+  lua_rawseti(L, -2, 1);
+  while (value < end && (end[-1] == '\r' || end[-1] == ' ')) end--;
+  lua_pushlstring(L, value, (size_t)(end - value));
+  lua_rawseti(L, -2, 2);
+}
+
+/* Pushes lines "Name: value\n" as a list of {name, value}. */
+static void push_headers(lua_State *L, const cp_text *headers) {
+  const char *line = cp_text_get(headers), *end;
+  lua_newtable(L);
+  for (int i = 1; (end = strchr(line, '\n')); line = end + 1) {
+    if (end - line < 2) continue;
+    push_pair(L, line, end);
+    lua_rawseti(L, -2, i++);
+  }
+}
+
+static void push_request(lua_State *L, const cp_request *request) {
+  lua_createtable(L, 0, 5);
+  set(L, "method", request->method);
+  set(L, "url", request->url);
+  if (request->body) set(L, "body", request->body);
+  lua_pushnumber(L, request->timeout);
+  lua_setfield(L, -2, "timeout");
+  push_headers(L, &request->headers);
+  lua_setfield(L, -2, "headers");
+}
+
+static void fail(cp_answer *answer, cp_failure failure, cp_sent sent, const char *detail) {
+  answer->failure = failure;
+  answer->sent = sent;
+  cp_text_clear(&answer->detail);
+  cp_text_puts(&answer->detail, detail);
+}
+
+static void add_header(cp_answer *answer, lua_State *L, int name, int value) {
+  if (lua_type(L, name) != LUA_TSTRING || lua_type(L, value) != LUA_TSTRING) return;
+  const char *text = lua_tostring(L, value);
+  if (strpbrk(text, "\r\n")) return;
+  cp_text_printf(&answer->headers, "%s: %s\r\n", lua_tostring(L, name), text);
+}
+
+/* A header's values may be a list. The name is below the value, which is on top. */
+static void take_header(lua_State *L, cp_answer *answer) {
+  int value = lua_gettop(L), name = value - 1;
+  if (!lua_istable(L, value)) {
+    add_header(answer, L, name, value);
+    return;
+  }
+  for (int i = 1; i <= (int)lua_rawlen(L, value); i++) {
+    lua_rawgeti(L, value, i);
+    add_header(answer, L, name, value + 1);
+    lua_pop(L, 1);
+  }
+}
+
+/* Headers as pairs, or as a map. */
+static void take_headers(lua_State *L, int headers, cp_answer *answer) {
+  answer->headers.limit = 256 * 1024;
+  for (lua_pushnil(L); lua_next(L, headers); lua_settop(L, headers + 1)) {
+    if (lua_type(L, headers + 1) == LUA_TNUMBER && lua_istable(L, headers + 2)) {
+      lua_rawgeti(L, headers + 2, 1);
+      lua_rawgeti(L, headers + 2, 2);
+    }
+    take_header(L, answer);
+  }
+  lua_settop(L, headers);
+}
+
+static void take_body(lua_State *L, int body, size_t max_body, cp_answer *answer) {
+  size_t length;
+  if (lua_isnil(L, body)) return;
+  if (lua_type(L, body) != LUA_TSTRING) {
+    fail(answer, CP_FAIL_PROTOCOL, CP_SENT_YES, "the transport's body is no string");
+    return;
+  }
+  const char *text = lua_tolstring(L, body, &length);
+  answer->body.limit = max_body;
+  if (!cp_text_add(&answer->body, text, length))
+    fail(answer, CP_FAIL_TOO_LARGE, CP_SENT_YES, "an answer over max_body");
+}
+
+static void take_response(lua_State *L, int response, size_t max_body, cp_answer *answer) {
+  lua_getfield(L, response, "status");
+  double status = lua_tonumber(L, -1);
+  if (!(status >= 100 && status <= 999 && status == floor(status))) {
+    fail(answer, CP_FAIL_PROTOCOL, CP_SENT_MAYBE, "the transport's response has no status");
+    return;
+  }
+  answer->http_status = (int)status;
+  answer->sent = CP_SENT_YES;
+  lua_getfield(L, response, "headers");
+  if (lua_istable(L, -1)) take_headers(L, lua_gettop(L), answer);
+  lua_getfield(L, response, "body");
+  take_body(L, lua_gettop(L), max_body, answer);
+}
+
+/* nil, message, code: only with one of these codes is it certain that nothing was sent. */
+static void take_failure(lua_State *L, int message, cp_answer *answer) {
+  const char *text = lua_type(L, message) == LUA_TSTRING ? lua_tostring(L, message)
+                                                         : "the transport failed";
+  const char *code = lua_type(L, message + 1) == LUA_TSTRING ? lua_tostring(L, message + 1) : "";
+  cp_failure failure = cp_failure_named(code);
+  bool unsent = failure == CP_FAIL_RESOLVE || failure == CP_FAIL_CONNECT ||
+                failure == CP_FAIL_TLS;
+  fail(answer, failure, unsent ? CP_SENT_NO : CP_SENT_MAYBE, text);
+}
+
+static void take_results(lua_State *L, int response, size_t max_body, cp_answer *answer) {
+  if (lua_istable(L, response))
+    take_response(L, response, max_body, answer);
+  else
+    take_failure(L, response + 1, answer);
+}
+
+cp_answer *cp_call_transport(lua_State *L, int env, cp_client *client,
+                             const cp_request *request) {
+  int top = lua_gettop(L);
+  size_t max_body = client->max_body;
+  lua_getfield(L, env, "transport");
+  push_request(L, request);
+  bool ok = lua_pcall(L, 1, 3, 0) == 0;
+  cp_answer *answer = cp_calloc(sizeof *answer);
+  if (answer && ok)
+    take_results(L, top + 1, max_body, answer);
+  else if (answer)
+    fail(answer, CP_FAIL_NETWORK, CP_SENT_MAYBE,
+         lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the transport raised an error");
+  lua_settop(L, top);
+  return answer;
+}
+
+/* log */
+
+static void set_number(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_request(lua_State *L, const cp_lua_task *task) {
+  cp_text url = {0};
+  set(L, "method", cp_api_method(task->task.todo.as.send.endpoint));
+  if (cp_add_url(task->client, &task->task, &url)) {
+    lua_pushlstring(L, url.data, strcspn(url.data, "?"));
+    lua_setfield(L, -2, "url");
+  }
+  cp_text_free(&url);
+}
+
+static void set_answer(lua_State *L, const cp_answer *answer) {
+  size_t length;
+  const char *id = cp_header_request_id(&answer->headers, &length);
+  if (answer->http_status) {
+    lua_pushinteger(L, answer->http_status);
+    lua_setfield(L, -2, "http_status");
+  }
+  if (answer->failure) set(L, "error", cp_code_name(cp_code_of_failure(answer->failure)));
+  if (id) {
+    lua_pushlstring(L, id, length);
+    lua_setfield(L, -2, "request_id");
+  }
+  set_number(L, "seconds", answer->seconds);
+}
+
+static void set_wait(lua_State *L, const cp_task *task, const cp_clock *clock) {
+  set_number(L, "next_in", fmax(task->todo.as.wait.until - clock->now, 0));
+  if (task->event == CP_EVENT_RETRY) return;
+  set_number(L, "failing_for", task->todo.as.wait.failing_for);
+  if (task->document.length) set(L, "state", cp_state_name(task->state));
+}
+
+static void push_event(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
+  static const char *const kinds[] = {"request", "answer", "retry", "poll", "token"};
+  const cp_task *of = &task->task;
+  lua_createtable(L, 0, 10);
+  set(L, "kind", kinds[of->event]);
+  set(L, "call", task->call);
+  set(L, "client_request_id", of->guid);
+  if (of->operation.publisher) set(L, "publisher", of->operation.publisher);
+  if (of->operation.offer) set(L, "offer", of->operation.offer);
+  if (of->operation.id) set(L, "operation", of->operation.id);
+  if (of->event == CP_EVENT_REQUEST || of->event == CP_EVENT_ANSWER) set_request(L, task);
+  if (of->event == CP_EVENT_ANSWER) set_answer(L, of->answer);
+  if (of->event == CP_EVENT_RETRY || of->event == CP_EVENT_POLL) set_wait(L, of, clock);
+}
+
+/* Pushes request and answer of an exchange that has ended, for `observe`. */
+static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
+  const cp_answer *answer = task->task.answer;
+  cp_request request = {.method = cp_api_method(task->task.todo.as.send.endpoint)};
+  cp_text url = {0};
+  bool ok = cp_add_url(task->client, &task->task, &url) &&
+            cp_add_headers(task->client, task, false, &request.headers);
+  request.url = ok ? url.data : "";
+  request.body = cp_api_is_submission(task->task.todo.as.send.endpoint) ? task->task.body : NULL;
+  lua_createtable(L, 0, 5);
+  push_request(L, &request);
+  lua_setfield(L, -2, "request");
+  cp_text_free(&url);
+  cp_text_free_secret(&request.headers);
+  set_number(L, "seconds", answer->seconds);
+  set_number(L, "started_at", clock->wall - answer->seconds);
+  if (answer->failure) set(L, "error", cp_code_name(cp_code_of_failure(answer->failure)));
+  if (!answer->http_status) return;
+  lua_createtable(L, 0, 3);
+  lua_pushinteger(L, answer->http_status);
+  lua_setfield(L, -2, "status");
+  push_headers(L, &answer->headers);
+  lua_setfield(L, -2, "headers");
+  lua_pushlstring(L, cp_text_get(&answer->body), answer->body.length);
+  lua_setfield(L, -2, "body");
+  lua_setfield(L, -2, "response");
+}
+
+bool cp_tell(lua_State *L, int env, cp_client *client, const cp_lua_task *task,
+             const cp_clock *clock) {
+  if (client->has_log) {
+    lua_getfield(L, env, "log");
+    push_event(L, task, clock);
+    if (lua_pcall(L, 1, 0, 0) != 0) return false;
+  }
+  bool observes = client->has_observer && task->task.event == CP_EVENT_ANSWER;
+  if (!observes || task->task.stage == CP_STAGE_ENDED) return true;
+  lua_getfield(L, env, "observe");
+  push_exchange(L, task, clock);
+  return lua_pcall(L, 1, 0, 0) == 0;
+}
+
+/* on_progress, before_send */
+
+bool cp_call_back(lua_State *L, int env, const cp_lua_task *task) {
+  bool announces = task->task.todo.as.call == CP_CALL_BEFORE_SEND;
+  lua_getfield(L, env, "calls");
+  cp_rawgetp(L, -1, task);
+  if (!lua_istable(L, -1)) return true;
+  lua_getfield(L, -1, announces ? "before_send" : "on_progress");
+  if (!lua_isfunction(L, -1)) return true;
+  if (announces)
+    cp_push_intent(L, task);
+  else
+    cp_push_status(L, task);
+  return lua_pcall(L, 1, 0, 0) == 0;
+}

@@ -1,0 +1,430 @@
+/*
+** lua_client.c - a client: made from options, stepped, closed
+*/
+#include "lua_client.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua_json.h"
+#include "lua_options.h"
+#include "url.h"
+
+#define DEFAULT_ENDPOINT "https://cloudpartner.azure.com"
+#define DEFAULT_AUTHORITY "https://login.microsoftonline.com"
+#define DEFAULT_API_VERSION "2017-10-31"
+
+/* Checkers */
+
+cp_client *cp_to_client(lua_State *L, int index) {
+  return luaL_checkudata(L, index, CP_CLIENT);
+}
+
+cp_client *cp_check_client(lua_State *L, int index) {
+  cp_client *client = cp_to_client(L, index);
+  if (!client->open) luaL_error(L, "attempt to use a closed client");
+  return client;
+}
+
+int cp_push_env(lua_State *L, int index) {
+  lua_getuservalue(L, index);
+  return lua_gettop(L);
+}
+
+/* Time and chance */
+
+static double call_for_number(lua_State *L, int env, const char *name) {
+  lua_getfield(L, env, name);
+  lua_call(L, 0, 1);
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    luaL_error(L, "option '%s' must return a number, not %s", name, luaL_typename(L, -1));
+  double number = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return number;
+}
+
+double cp_client_now(lua_State *L, int env, cp_client *client) {
+  return client->has_now ? call_for_number(L, env, "now") : cp_os_now();
+}
+
+/* xorshift128+: only delays depend on it. */
+static double own_random(cp_client *client) {
+  uint64_t x = client->chance[0], y = client->chance[1];
+  client->chance[0] = y;
+  x ^= x << 23;
+  client->chance[1] = x ^ y ^ (x >> 17) ^ (y >> 26);
+  return (double)((client->chance[1] + y) >> 11) / 9007199254740992.0;
+}
+
+static double random_of(lua_State *L, int env, cp_client *client) {
+  if (!client->has_random) return own_random(client);
+  double number = call_for_number(L, env, "random");
+  return number >= 0 && number < 1 ? number : 0;
+}
+
+cp_clock cp_client_clock(lua_State *L, int env, cp_client *client) {
+  double now = cp_client_now(L, env, client);
+  return (cp_clock){.now = now,
+                    .wall = client->has_now ? now : cp_os_wall(),
+                    .random = random_of(L, env, client)};
+}
+
+/* new */
+
+static char *keep(lua_State *L, const char *text) {
+  char *copy = cp_strdup(text);
+  if (text && !copy) luaL_error(L, "not enough memory");
+  return copy;
+}
+
+/* A variable that is set to nothing counts as not set. */
+static const char *environment(const char *name) {
+  const char *value = getenv(name);
+  return value && *value ? value : NULL;
+}
+
+/* The options are at stack index 1, the client at 2, its environment at 3. */
+enum { OPTIONS = 1, CLIENT = 2, ENV = 3 };
+
+static const char *option(lua_State *L, const char *name, const char *variable,
+                          const char *otherwise) {
+  const char *value = cp_option_string(L, OPTIONS, name);
+  if (!value && variable) value = environment(variable);
+  return value ? value : otherwise;
+}
+
+static void set_publisher(lua_State *L, cp_client *client) {
+  const char *publisher = option(L, "publisher", "CLOUDPARTNER_PUBLISHER", NULL);
+  if (publisher && !cp_url_segment_ok(publisher, strlen(publisher)))
+    luaL_error(L, "option 'publisher' must be an id: not empty, '.' or '..'");
+  client->publisher = keep(L, publisher);
+}
+
+/* The text is the client's even while it may be refused, so that a raise leaves no leak. */
+static void set_base(lua_State *L, const char *name, const char *url, char **base) {
+  cp_text text = {.limit = CP_URL_MAX};
+  const char *fault = cp_url_base(url, &text);
+  cp_free(*base);
+  *base = text.data;
+  if (fault) luaL_error(L, "option '%s' %s", name, fault);
+}
+
+static void set_endpoint(lua_State *L, cp_client *client) {
+  cp_service *service = &client->service;
+  set_base(L, "authority", option(L, "authority", "AZURE_AUTHORITY_HOST", DEFAULT_AUTHORITY),
+           &service->base);
+  set_base(L, "endpoint", option(L, "endpoint", "CLOUDPARTNER_ENDPOINT", DEFAULT_ENDPOINT),
+           &service->base);
+  service->api_version = keep(L, option(L, "api_version", NULL, DEFAULT_API_VERSION));
+}
+
+static void set_numbers(lua_State *L, cp_client *client) {
+  cp_service *service = &client->service;
+  service->exchange_timeout = cp_option_number(L, OPTIONS, "exchange_timeout", 30);
+  service->connect_timeout = cp_option_number(L, OPTIONS, "connect_timeout", 10);
+  service->retry.retries = (int)cp_option_number(L, OPTIONS, "retries", 3);
+  service->retry.delay = cp_option_number(L, OPTIONS, "retry_delay", 0.8);
+  service->retry.max_delay = cp_option_number(L, OPTIONS, "retry_max_delay", 60);
+  client->max_body = (size_t)cp_option_number(L, OPTIONS, "max_body", 8 << 20);
+  client->tasks.places = (int)cp_option_number(L, OPTIONS, "max_connections", 8);
+  client->route.connect_timeout = service->connect_timeout;
+}
+
+static bool set_function(lua_State *L, const char *name) {
+  lua_getfield(L, OPTIONS, name);
+  bool given = lua_isfunction(L, -1);
+  lua_setfield(L, ENV, name);
+  return given;
+}
+
+static void set_functions(lua_State *L, cp_client *client) {
+  client->has_transport = set_function(L, "transport");
+  client->has_log = client->tasks.logs = set_function(L, "log");
+  client->has_now = set_function(L, "now");
+  client->has_sleep = set_function(L, "sleep");
+  client->has_random = set_function(L, "random");
+}
+
+static void set_token(lua_State *L, cp_client *client, const char *token, const char *from) {
+  size_t length = strlen(token);
+  if (!cp_token_text_ok(token, length)) {
+    client->no_token = from;
+    return;
+  }
+  if (!cp_token_set(&client->token, token, length, CP_TOKEN_FOREVER, 0))
+    luaL_error(L, "not enough memory");
+}
+
+/* What is wrong with the environment is known here, and told by the first call: it is no
+** misuse of `new`. */
+static void set_credential(lua_State *L, cp_client *client) {
+  const char *credential = option(L, "credential", NULL, NULL);
+  bool given = cp_option_given(L, OPTIONS, "credential");
+  if (given && (!credential || strcmp(credential, "environment") != 0))
+    luaL_error(L, "option 'credential': this version knows \"environment\" only; for others "
+                  "give a function as option 'token'");
+  const char *token = environment("CLOUDPARTNER_TOKEN");
+  client->no_token = "no token: set CLOUDPARTNER_TOKEN, or give the option 'token'";
+  if (token) set_token(L, client, token, "CLOUDPARTNER_TOKEN is not a token");
+}
+
+static void set_identity(lua_State *L, cp_client *client) {
+  lua_getfield(L, OPTIONS, "token");
+  client->asks_token = lua_isfunction(L, -1);
+  const char *token = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  lua_pushvalue(L, -1);
+  if (client->asks_token) lua_setfield(L, ENV, "token");
+  if (token) {
+    set_token(L, client, token, "");
+    if (!client->token.text) luaL_error(L, "option 'token' is not a token");
+  } else if (!client->asks_token) {
+    set_credential(L, client);
+  }
+}
+
+static void set_headers(lua_State *L, cp_client *client) {
+  const char *own = option(L, "user_agent", NULL, NULL);
+  const char *headers = cp_option_headers(L, OPTIONS);
+  lua_pushfstring(L, "User-Agent: %s%scloudpartner-lua/%s\nAccept: application/json\n%s",
+                  own ? own : "", own ? " " : "", CP_VERSION, headers);
+  client->headers = keep(L, lua_tostring(L, -1));
+}
+
+/* Read here, not by libcurl: where it is read, a token goes by it. */
+static void set_route(lua_State *L, cp_client *client) {
+  cp_route *route = &client->route;
+  bool local = cp_url_is_local(client->service.base);
+  const char *own = option(L, "proxy", NULL, NULL);
+  const char *proxy = own ? own : cp_route_environment_proxy();
+  route->proxy = keep(L, local ? "" : proxy);
+  route->no_proxy = keep(L, own ? "" : cp_route_environment_no_proxy());
+  route->ca_file = keep(L, option(L, "ca_file", NULL, NULL));
+  route->ca_path = keep(L, option(L, "ca_path", NULL, NULL));
+}
+
+static void set_table(lua_State *L, const char *name) {
+  lua_newtable(L);
+  lua_setfield(L, ENV, name);
+}
+
+/* An operation's metatable leads to its client: contract, "Submissions". */
+static void set_operation_metatable(lua_State *L) {
+  lua_newtable(L);
+  luaL_getmetatable(L, "cloudpartner.operation");
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, CLIENT);
+  lua_setfield(L, -2, "client");
+  lua_setfield(L, ENV, "operation");
+}
+
+static void make_env(lua_State *L) {
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setuservalue(L, CLIENT);
+  lua_pushvalue(L, CLIENT);
+  lua_setfield(L, ENV, "client");
+  set_table(L, "tasks");
+  set_table(L, "calls");
+  set_table(L, "raised");
+  set_operation_metatable(L);
+}
+
+static cp_client *new_client(lua_State *L) {
+  cp_client *client = lua_newuserdatauv(L, sizeof *client, 1);
+  memset(client, 0, sizeof *client);
+  luaL_getmetatable(L, CP_CLIENT);
+  lua_setmetatable(L, -2);
+  make_env(L);
+  return client;
+}
+
+/*
+** cloudpartner.new(options): a client. Options: docs/reference.md. No I/O; raises for a wrong
+** or unknown option.
+*/
+int cp_client_new(lua_State *L) {
+  lua_settop(L, 1);
+  cp_options_check(L, OPTIONS, CP_FOR_NEW);
+  luaL_checkstack(L, 40, "cloudpartner.new");
+  cp_client *client = new_client(L);
+  set_publisher(L, client);
+  set_endpoint(L, client);
+  set_numbers(L, client);
+  set_functions(L, client);
+  set_identity(L, client);
+  set_headers(L, client);
+  set_route(L, client);
+  cp_os_random(client->chance, sizeof client->chance);
+  client->chance[0] |= 1; /* xorshift's state must not be zero */
+  client->open = true;
+  lua_settop(L, CLIENT);
+  return 1;
+}
+
+/* close */
+
+static void stop_tasks(lua_State *L, int env) {
+  lua_getfield(L, env, "tasks");
+  int tasks = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
+    cp_lua_task *task = lua_touserdata(L, -1);
+    if (task->exchange) cp_exchange_abandon(task->exchange);
+    task->exchange = NULL;
+    cp_task_end(&task->client->tasks, &task->task, CP_CODE_CANCELED);
+  }
+  lua_newtable(L);
+  lua_setfield(L, env, "tasks");
+  lua_settop(L, tasks - 1);
+}
+
+static void free_client(cp_client *client) {
+  if (client->port) cp_port_close(client->port);
+  cp_tasks_free(&client->tasks);
+  cp_token_free(&client->token);
+  cp_route_free(&client->route);
+  cp_free(client->service.base);
+  cp_free(client->service.api_version);
+  cp_free(client->publisher);
+  cp_free_secret(client->headers);
+  memset(client, 0, sizeof *client);
+}
+
+/*
+** client:close(): ends its tasks (`canceled`), gives up what is in flight, and waits for
+** nothing. Also __gc and __close; again is nothing.
+*/
+static int client_close(lua_State *L) {
+  cp_client *client = cp_to_client(L, 1);
+  if (client->open) stop_tasks(L, cp_push_env(L, 1));
+  free_client(client);
+  return 0;
+}
+
+/* Stepping */
+
+cp_port *cp_client_port(cp_client *client) {
+  if (!client->port) {
+    client->port = cp_port_new(&client->route);
+    if (client->port) client->route = (cp_route){0};
+  }
+  return client->port;
+}
+
+/*
+** client:step([timeout = 0]): does what can be done now, waits at most `timeout` seconds,
+** returns once something ended; the number of open tasks.
+*/
+static int client_step(lua_State *L) {
+  cp_client *client = cp_check_client(L, 1);
+  double timeout = luaL_optnumber(L, 2, 0);
+  luaL_argcheck(L, timeout >= 0, 2, "seconds must not be negative");
+  int env = cp_push_env(L, 1);
+  double end = timeout > 0 ? cp_client_now(L, env, client) + timeout : 0;
+  while (cp_drive(L, env, client) == 0 && client->tasks.open && timeout > 0) {
+    double left = end - cp_client_now(L, env, client);
+    if (left <= 0) break;
+    cp_rest(L, env, client, left);
+    if (!client->open) break;
+  }
+  lua_pushinteger(L, (lua_Integer)client->tasks.open);
+  return 1;
+}
+
+/* client:timeout(): seconds until `step` is next needed; nil when no time needs it. */
+static int client_timeout(lua_State *L) {
+  cp_client *client = cp_check_client(L, 1);
+  double now = cp_client_now(L, cp_push_env(L, 1), client);
+  double seconds = cp_tasks_timeout(&client->tasks, now);
+  if (client->port && cp_port_is_foreign(client->port) && client->tasks.open) seconds = 0;
+  if (seconds < 0) return 0;
+  lua_pushnumber(L, seconds);
+  return 1;
+}
+
+/* client:pollfd(): the descriptor that is readable when `step` is needed; nil with transport. */
+static int client_pollfd(lua_State *L) {
+  cp_client *client = cp_check_client(L, 1);
+  cp_port *port = client->has_transport ? NULL : cp_client_port(client);
+  if (!port) return 0;
+  lua_pushinteger(L, cp_port_signal(port)->read_end);
+  return 1;
+}
+
+/* client:events(): "r", what to poll that descriptor for; nil with transport. */
+static int client_events(lua_State *L) {
+  cp_client *client = cp_check_client(L, 1);
+  if (client->has_transport) return 0;
+  lua_pushliteral(L, "r");
+  return 1;
+}
+
+/* client:tasks(): a list of the open tasks. */
+static int client_tasks(lua_State *L) {
+  cp_check_client(L, 1);
+  lua_getfield(L, cp_push_env(L, 1), "tasks");
+  lua_newtable(L);
+  int tasks = lua_gettop(L) - 1, count = 0;
+  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, tasks + 1, ++count);
+  }
+  return 1;
+}
+
+/*
+** client:observe(f): `f(exchange)` is called after each exchange, with request and response
+** but without the token; nil stops that. Source of recordings: cloudpartner.har.
+*/
+static int client_observe(lua_State *L) {
+  cp_client *client = cp_check_client(L, 1);
+  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  client->has_observer = !lua_isnil(L, 2);
+  client->tasks.logs = client->has_log || client->has_observer;
+  int env = cp_push_env(L, 1);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, env, "observe");
+  return 0;
+}
+
+static int client_tostring(lua_State *L) {
+  cp_client *client = cp_to_client(L, 1);
+  if (!client->open)
+    lua_pushliteral(L, "cloudpartner client (closed)");
+  else
+    lua_pushfstring(L, "cloudpartner client (publisher %s, %s)",
+                    client->publisher ? client->publisher : "not set", client->service.base);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"close", client_close},     {"step", client_step},     {"timeout", client_timeout},
+    {"pollfd", client_pollfd},   {"events", client_events}, {"tasks", client_tasks},
+    {"observe", client_observe}, {"start", cp_client_start}, {"resume", cp_client_resume},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", client_close},
+    {"__close", client_close},
+    {"__tostring", client_tostring},
+    {NULL, NULL},
+};
+
+static void add_functions(lua_State *L, const luaL_Reg *functions) {
+  for (; functions->name; functions++) {
+    lua_pushcfunction(L, functions->func);
+    lua_setfield(L, -2, functions->name);
+  }
+}
+
+void cp_open_client(lua_State *L) {
+  luaL_newmetatable(L, CP_CLIENT);
+  add_functions(L, metamethods);
+  lua_newtable(L);
+  add_functions(L, methods);
+  cp_push_methods(L);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

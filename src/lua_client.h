@@ -1,0 +1,118 @@
+/*
+** lua_client.h - the client and its tasks, as the files of the binding share them
+** In all of them `env` is the stack index of a client's environment: a table that holds what
+** C can't: the caller's functions (by option name), the client itself (`client`), its open
+** tasks (`tasks`, by address), the functions of each (`calls`), what a function raised
+** (`raised`), and the metatable of its operations (`operation`).
+*/
+#ifndef CP_LUA_CLIENT_H
+#define CP_LUA_CLIENT_H
+
+#include <stdint.h>
+
+#include "engine.h"
+#include "lua_compat.h"
+#include "tasks.h"
+#include "token.h"
+
+#define CP_VERSION "0.1.0"
+
+#define CP_CLIENT "cloudpartner.client"
+#define CP_TASK "cloudpartner.task"
+
+typedef struct cp_client {
+  bool open;
+  cp_service service;
+  cp_route route; /* until a port takes it over */
+  cp_port *port;
+  cp_tasks tasks;
+  cp_token token;
+  char *publisher;
+  char *headers; /* of every request, "Name: value\n" for each */
+  size_t max_body;
+  bool asks_token; /* the token is a function */
+  bool is_asking;  /* and is being called */
+  bool has_transport, has_log, has_observer, has_now, has_sleep, has_random;
+  uint64_t chance[2]; /* the state of its random numbers */
+  const char *no_token; /* what to do about a token that there is none of */
+} cp_client;
+
+/* What `task:result` gives. */
+typedef enum cp_result {
+  CP_RESULT_OPERATION, /* the handle of what was submitted */
+  CP_RESULT_STATUS,
+  CP_RESULT_OFFER_STATUS,
+  CP_RESULT_OPERATIONS,
+  CP_RESULT_ONE_OPERATION,
+} cp_result;
+
+/* A task's userdata. Its environment is the client's. */
+typedef struct cp_lua_task {
+  cp_task task; /* first: a cp_task of ours is a cp_lua_task */
+  cp_client *client;
+  cp_exchange *exchange; /* in flight */
+  const char *call;      /* the method's name, for messages */
+  cp_result result;
+  bool raised; /* a function of the caller's raised; the value is in env.raised */
+} cp_lua_task;
+
+/* The client at a stack index; raises when that is something else, or closed. */
+cp_client *cp_check_client(lua_State *L, int index);
+
+/* The same, closed or not. */
+cp_client *cp_to_client(lua_State *L, int index);
+
+/* Pushes the environment of the client or task at `index`; gives its stack index. */
+int cp_push_env(lua_State *L, int index);
+
+/* The machine's time and chance as this client's options say. May call the caller's. */
+double cp_client_now(lua_State *L, int env, cp_client *client);
+cp_clock cp_client_clock(lua_State *L, int env, cp_client *client);
+
+/* The client's mailbox; NULL when there can be none. */
+cp_port *cp_client_port(cp_client *client);
+
+/* Registers the metatables; leaves nothing on the stack. */
+void cp_open_client(lua_State *L);
+void cp_open_task(lua_State *L);
+
+/* cloudpartner.new */
+int cp_client_new(lua_State *L);
+
+/* Puts env[table][address of task] = the value on top of the stack, and pops that. */
+void cp_task_note(lua_State *L, int env, const char *table, const cp_lua_task *task);
+
+/*
+** Pushes a new task of the client at stack index 1: call options at `options` (0: none)
+** taken, no machine yet.
+*/
+cp_lua_task *cp_task_new(lua_State *L, const char *call, cp_result result, int options);
+
+/* Lets the task on top of the stack begin; its machine is set. Raises without memory. */
+void cp_task_begin(lua_State *L, cp_lua_task *task);
+
+/* Ends the task on top of the stack before it began. */
+void cp_task_refuse(cp_lua_task *task, cp_code code);
+
+/* Ends a task now: nothing of it goes on. */
+void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code);
+
+/* Pushes what an ended task returns; gives the number of values. Raises what was raised. */
+int cp_task_result(lua_State *L, int env, cp_lua_task *task);
+
+/* lua_drive.c: Does for all tasks of the client what can be done now; how many ended. */
+int cp_drive(lua_State *L, int env, cp_client *client);
+
+/* Waits until there is something to do, at most `seconds`; lets the host's signals in. */
+void cp_rest(lua_State *L, int env, cp_client *client, double seconds);
+
+/* lua_methods.c: the methods that block and can be started, and the one-call functions. */
+void cp_push_methods(lua_State *L);
+int cp_client_start(lua_State *L);
+int cp_call_method(lua_State *L, const char *name);
+void cp_add_calls(lua_State *L);
+
+/* client:resume */
+int cp_client_resume(lua_State *L);
+
+#endif

@@ -1,0 +1,471 @@
+/*
+** lua_document.c - the service's JSON documents: digested for machines, tables for users
+*/
+#include "lua_document.h"
+
+#include <string.h>
+
+#include "lua_json.h"
+
+/* Reading */
+
+/* The service wraps an operation in an array of one: wire, "Endpoints". */
+static void unwrap(lua_State *L) {
+  if (!lua_istable(L, -1) || lua_rawlen(L, -1) != 1) return;
+  lua_rawgeti(L, -1, 1);
+  if (lua_istable(L, -1))
+    lua_remove(L, -2);
+  else
+    lua_pop(L, 1);
+}
+
+/* Pushes the document of a text; false, and nothing pushed, when that is no object. */
+static bool push_document(lua_State *L, const cp_text *text) {
+  if (!text->length || !cp_json_decode(L, text->data, text->length)) return false;
+  unwrap(L);
+  if (lua_istable(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Pushes a document's overall word; NULL when it says none. */
+static const char *push_word(lua_State *L, int document, size_t *length) {
+  const char *word = cp_json_string(L, document, "status", length);
+  if (!word) {
+    lua_pop(L, 1);
+    word = cp_json_string(L, document, "submissionState", length);
+  }
+  return word && *length ? word : NULL;
+}
+
+static bool has_text(lua_State *L, int table, const char *name, const char *text) {
+  size_t length;
+  const char *value = cp_json_string(L, table, name, &length);
+  bool same = value && cp_word_same(value, length, text, strlen(text));
+  lua_pop(L, 1);
+  return same;
+}
+
+static bool has_error_message(lua_State *L, int step) {
+  bool found = false;
+  if (cp_json_table(L, step, "messages"))
+    for (int i = 1; !found && i <= (int)lua_rawlen(L, -1); i++) {
+      lua_rawgeti(L, -1, i);
+      found = lua_istable(L, -1) && has_text(L, lua_gettop(L), "level", "error");
+      lua_pop(L, 1);
+    }
+  lua_pop(L, 1);
+  return found;
+}
+
+static cp_state state_of_step(lua_State *L, int step) {
+  size_t length;
+  const char *word = cp_json_string(L, step, "status", &length);
+  cp_state state = word ? cp_word_step(word, length) : CP_UNKNOWN;
+  lua_pop(L, 1);
+  return state;
+}
+
+static bool is_signoff(lua_State *L, int step) {
+  size_t length;
+  const char *id = cp_json_string(L, step, "id", &length);
+  bool yes = id && cp_step_is_signoff(id, length);
+  lua_pop(L, 1);
+  return yes;
+}
+
+static bool step_blocks(lua_State *L, int step, cp_state state) {
+  return state == CP_REJECTED || (state == CP_BLOCKED && has_error_message(L, step));
+}
+
+/* Digesting */
+
+static void digest_steps(lua_State *L, int document, cp_digest *digest) {
+  if (cp_json_table(L, document, "steps"))
+    for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
+      lua_rawgeti(L, -1, i);
+      int step = lua_gettop(L);
+      if (lua_istable(L, step)) {
+        cp_state state = state_of_step(L, step);
+        bool matters = state == CP_BLOCKED && has_error_message(L, step);
+        cp_digest_step(digest, is_signoff(L, step), state, matters);
+      }
+      lua_pop(L, 1);
+    }
+  lua_pop(L, 1);
+}
+
+static void digest_status(lua_State *L, cp_document document, const cp_answer *answer,
+                          cp_digest *digest) {
+  size_t length;
+  if (!push_document(L, &answer->body)) return;
+  int top = lua_gettop(L);
+  const char *word = push_word(L, top, &length);
+  digest->understood = word != NULL;
+  if (word)
+    digest->state = document == CP_DOC_OFFER_STATUS ? cp_word_offer(word, length)
+                                                    : cp_word_operation(word, length);
+  lua_pop(L, 1);
+  if (word) digest_steps(L, top, digest);
+}
+
+/* With an entry of the list on top of the stack. */
+static void digest_entry(lua_State *L, cp_entry *entry) {
+  int top = lua_gettop(L);
+  size_t length = 0;
+  const char *kind = cp_json_string(L, top, "submissionType", &length);
+  entry->kind = kind ? cp_kind_of(kind, length) : CP_KIND_OTHER;
+  const char *state = cp_json_string(L, top, "submissionState", &length);
+  entry->state = state ? cp_word_operation(state, length) : CP_UNKNOWN;
+  entry->id = cp_json_string(L, top, "id", &entry->id_length);
+  lua_settop(L, top);
+}
+
+static bool is_array(const cp_text *text) {
+  const char *data = cp_text_get(text);
+  return data[strspn(data, " \t\r\n")] == '[';
+}
+
+void cp_push_list(lua_State *L, const cp_answer *answer) {
+  const cp_text *body = &answer->body;
+  if (!is_array(body) || !cp_json_decode(L, body->data, body->length)) lua_pushnil(L);
+}
+
+/* The entries lie in a userdata beside the list, so that a raise leaves nothing behind. */
+static void digest_list(lua_State *L, const cp_answer *answer, cp_digest *digest) {
+  lua_newtable(L);
+  int keep = lua_gettop(L);
+  cp_push_list(L, answer);
+  size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+  digest->understood = lua_istable(L, -1);
+  cp_entry *entries = lua_newuserdatauv(L, (count + 1) * sizeof *entries, 0);
+  lua_rawseti(L, keep, 1);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, keep + 1, (int)i + 1);
+    if (lua_istable(L, -1)) digest_entry(L, &entries[digest->entry_count]);
+    if (lua_istable(L, -1) && entries[digest->entry_count].id) digest->entry_count++;
+    lua_pop(L, 1);
+  }
+  digest->entries = entries;
+  lua_rawseti(L, keep, 2);
+}
+
+void cp_digest_document(lua_State *L, cp_document document, const cp_answer *answer,
+                        cp_digest *digest) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 20, "a document");
+  if (document == CP_DOC_LIST)
+    digest_list(L, answer, digest);
+  else if (document != CP_DOC_NONE)
+    digest_status(L, document, answer, digest);
+  if (lua_gettop(L) == top) lua_pushnil(L);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+/* Tables for users */
+
+static void set_plain(lua_State *L, int table, const char *name, const char *html,
+                      size_t length) {
+  cp_text text = {.limit = 1 << 20};
+  cp_text_add_plain(&text, html, length);
+  lua_pushlstring(L, cp_text_get(&text), text.length);
+  cp_text_free(&text);
+  lua_setfield(L, table, name);
+}
+
+/* Copies a field that is there, under another name. */
+static void copy(lua_State *L, int from, const char *field, int to, const char *name) {
+  lua_pushstring(L, field);
+  lua_rawget(L, from);
+  if (cp_json_is_null(L, -1)) lua_pushnil(L);
+  if (lua_isnil(L, -1))
+    lua_settop(L, to);
+  else
+    lua_setfield(L, to, name);
+}
+
+/* Appends to the list on top of the stack the message at `index`. */
+static void add_message(lua_State *L, int index, int place) {
+  lua_newtable(L);
+  int message = lua_gettop(L);
+  size_t length;
+  bool whole = lua_istable(L, index);
+  const char *html = whole ? cp_json_string(L, index, "messageHtml", &length)
+                           : lua_tolstring(L, index, &length);
+  lua_pushlstring(L, html ? html : "", html ? length : 0);
+  lua_setfield(L, message, "html");
+  set_plain(L, message, "text", html ? html : "", html ? length : 0);
+  lua_settop(L, message);
+  if (whole) copy(L, index, "level", message, "level");
+  if (whole) copy(L, index, "timestamp", message, "timestamp");
+  lua_rawseti(L, message - 2, place);
+}
+
+/* Pushes the list of messages of a step or document. */
+static void push_messages(lua_State *L, int from) {
+  bool given = cp_json_table(L, from, "messages");
+  int messages = lua_gettop(L), count = 0;
+  lua_newtable(L);
+  for (int i = 1; given && i <= (int)lua_rawlen(L, messages); i++) {
+    lua_rawgeti(L, messages, i);
+    bool readable = lua_istable(L, -1) || lua_type(L, -1) == LUA_TSTRING;
+    if (readable) add_message(L, lua_gettop(L), ++count);
+    lua_settop(L, messages + 1);
+  }
+  lua_remove(L, messages);
+}
+
+static int percentage(lua_State *L, int step, cp_state state) {
+  if (state == CP_SUCCEEDED) return 100;
+  lua_pushliteral(L, "progressPercentage");
+  lua_rawget(L, step);
+  double value = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return value >= 0 && value <= 100 ? (int)value : value > 100 ? 100 : 0;
+}
+
+static void set_integer(lua_State *L, int table, const char *name, int value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, table, name);
+}
+
+static void set_string(lua_State *L, int table, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, table, name);
+}
+
+/* Pushes the step at `from` as a table; gives its state. */
+static cp_state push_step(lua_State *L, int from) {
+  cp_state state = state_of_step(L, from);
+  lua_createtable(L, 0, 8);
+  int step = lua_gettop(L);
+  copy(L, from, "id", step, "id");
+  copy(L, from, "stepName", step, "name");
+  copy(L, from, "description", step, "description");
+  copy(L, from, "status", step, "status");
+  copy(L, from, "estimatedTimeFrame", step, "estimated_time");
+  set_string(L, step, "state", cp_state_name(state));
+  set_integer(L, step, "progress", percentage(L, from, state));
+  push_messages(L, from);
+  lua_setfield(L, step, "messages");
+  return state;
+}
+
+/* Sets `steps` and `blocked_by` of the status; gives the mean of the steps' progress. */
+static int set_steps(lua_State *L, int document, int status) {
+  bool given = cp_json_table(L, document, "steps");
+  int from = lua_gettop(L), count = 0, sum = 0;
+  lua_newtable(L);
+  for (int i = 1; given && i <= (int)lua_rawlen(L, from); i++) {
+    lua_rawgeti(L, from, i);
+    if (lua_istable(L, -1)) {
+      cp_state state = push_step(L, from + 2);
+      sum += percentage(L, from + 2, state);
+      if (step_blocks(L, from + 2, state)) {
+        lua_pushvalue(L, -1);
+        lua_setfield(L, status, "blocked_by");
+      }
+      lua_rawseti(L, from + 1, ++count);
+    }
+    lua_settop(L, from + 1);
+  }
+  lua_setfield(L, status, "steps");
+  lua_settop(L, from - 1);
+  return count ? sum / count : 0;
+}
+
+/* What is blocked does so only while the operation runs. */
+static void forget_blocked(lua_State *L, int status) {
+  lua_pushnil(L);
+  lua_setfield(L, status, "blocked_by");
+}
+
+static void fill_status(lua_State *L, const cp_lua_task *task, int document, int status) {
+  const cp_task *of = &task->task;
+  bool ended = cp_state_ended(of->state);
+  int progress = set_steps(L, document, status);
+  set_integer(L, status, "progress", of->state == CP_SUCCEEDED ? 100 : progress);
+  set_string(L, status, "state", cp_state_name(of->state));
+  size_t length;
+  push_word(L, document, &length);
+  lua_setfield(L, status, "status");
+  lua_settop(L, status);
+  lua_pushboolean(L, ended);
+  lua_setfield(L, status, "done");
+  if (ended) forget_blocked(L, status);
+  push_messages(L, document);
+  lua_setfield(L, status, "messages");
+  copy(L, document, "error", status, "error");
+  if (of->hint >= 0) {
+    lua_pushnumber(L, of->hint);
+    lua_setfield(L, status, "retry_after");
+  }
+  lua_pushvalue(L, document);
+  lua_setfield(L, status, "document");
+}
+
+void cp_push_status(lua_State *L, const cp_lua_task *task) {
+  luaL_checkstack(L, 30, "a status");
+  if (!push_document(L, &task->task.document)) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_createtable(L, 0, 11);
+  int status = lua_gettop(L);
+  fill_status(L, task, status - 1, status);
+  lua_remove(L, status - 1);
+}
+
+/* Errors */
+
+/* Takes a string field of the table at `from` for `*place`, unless that is known already. */
+static void look(lua_State *L, int from, const char *name, int *place) {
+  size_t length;
+  const char *text = cp_json_string(L, from, name, &length);
+  if (text && length && !*place)
+    *place = lua_gettop(L);
+  else
+    lua_pop(L, 1);
+}
+
+static void look_into(lua_State *L, int from, cp_said *said, int depth);
+
+/* {"error": {"code", "message", "details": [...]}}, {"error": "text"} */
+static void look_at_error(lua_State *L, int from, cp_said *said, int depth) {
+  size_t length;
+  if (cp_json_table(L, from, "error")) {
+    look_into(L, lua_gettop(L), said, depth + 1);
+    return;
+  }
+  lua_pop(L, 1);
+  const char *text = cp_json_string(L, from, "error", &length);
+  if (text && length && !said->message) said->message = lua_gettop(L);
+}
+
+/* RFC 9110 problem: {"title", "errors": {field: [text, ...]}}: the fields say what to do. */
+static void look_at_problem(lua_State *L, int from, cp_said *said) {
+  size_t length;
+  const char *title = cp_json_string(L, from, "title", &length);
+  if (!title || said->message) return;
+  int text = lua_gettop(L);
+  if (cp_json_table(L, from, "errors"))
+    for (lua_pushnil(L); lua_next(L, text + 1); lua_settop(L, text + 2)) {
+      if (lua_istable(L, -1)) lua_rawgeti(L, -1, 1);
+      if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, text + 2) != LUA_TSTRING) continue;
+      lua_pushfstring(L, "%s; %s: %s", lua_tostring(L, text), lua_tostring(L, text + 2),
+                      lua_tostring(L, -1));
+      lua_replace(L, text);
+    }
+  said->message = text;
+  lua_settop(L, text);
+}
+
+/* {"Variant": {"serviceName", "error"}}: keyed by the name of a service. */
+static void look_at_service(lua_State *L, int from, cp_said *said, int depth) {
+  lua_pushnil(L);
+  if (!lua_next(L, from)) return;
+  int inner = lua_gettop(L);
+  if (!lua_istable(L, inner) || lua_type(L, inner - 1) != LUA_TSTRING) return;
+  look(L, inner, "serviceName", &said->code);
+  look_into(L, inner, said, depth + 1);
+}
+
+/* Shapes: wire, "Errors". What is found stays on the stack. */
+static void look_into(lua_State *L, int from, cp_said *said, int depth) {
+  if (depth > 4) return;
+  luaL_checkstack(L, 20, "an error");
+  look(L, from, "code", &said->code);
+  look(L, from, "message", &said->message);
+  look(L, from, "Message", &said->message);
+  look(L, from, "detail", &said->message);
+  look(L, from, "traceId", &said->request_id);
+  look(L, from, "correlationId", &said->request_id);
+  look_at_error(L, from, said, depth);
+  look_at_problem(L, from, said);
+  look(L, from, "error_description", &said->message);
+  if (!said->message) look_at_service(L, from, said, depth);
+}
+
+/* A string may hold JSON, or text followed by JSON. */
+static void look_into_text(lua_State *L, int index, cp_said *said) {
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  const char *json = memchr(text, '{', length);
+  if (json && cp_json_decode(L, json, length - (size_t)(json - text)) && lua_istable(L, -1))
+    look_into(L, lua_gettop(L), said, 1);
+  if (said->message || !length) return;
+  cp_text plain = {.limit = 1 << 20};
+  cp_text_add_plain(&plain, text, length);
+  lua_pushlstring(L, cp_text_get(&plain), plain.length);
+  cp_text_free(&plain);
+  said->message = lua_gettop(L);
+}
+
+void cp_push_error_body(lua_State *L, const cp_answer *answer, cp_said *said) {
+  const cp_text *body = &answer->body;
+  *said = (cp_said){0};
+  luaL_checkstack(L, 20, "an error");
+  if (!body->length) {
+    lua_pushnil(L);
+    return;
+  }
+  if (!cp_json_decode(L, body->data, body->length))
+    lua_pushlstring(L, body->data, body->length);
+  int details = lua_gettop(L);
+  if (lua_istable(L, details)) look_into(L, details, said, 0);
+  if (lua_type(L, details) == LUA_TSTRING) look_into_text(L, details, said);
+}
+
+/* Pushes "name: text" of the first message of level `error`, or just the first one. */
+static bool push_step_reason(lua_State *L, int step) {
+  int top = lua_gettop(L);
+  lua_getfield(L, step, "messages");
+  for (int i = 1; i <= (int)lua_rawlen(L, top + 1); i++) {
+    lua_rawgeti(L, top + 1, i);
+    if (has_text(L, top + 2, "level", "error")) {
+      lua_getfield(L, step, "name");
+      lua_getfield(L, top + 2, "text");
+      lua_pushfstring(L, "%s: %s", lua_isstring(L, -2) ? lua_tostring(L, -2) : "a step",
+                      lua_tostring(L, -1));
+      lua_replace(L, top + 1);
+      lua_settop(L, top + 1);
+      return true;
+    }
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+  return false;
+}
+
+/* Pushes the reason that a list of steps gives: an error's message; false: none. */
+static bool push_steps_reason(lua_State *L, int status) {
+  lua_getfield(L, status, "steps");
+  int steps = lua_gettop(L);
+  for (int i = 1; i <= (int)lua_rawlen(L, steps); i++) {
+    lua_rawgeti(L, steps, i);
+    if (push_step_reason(L, steps + 1)) return true;
+    lua_settop(L, steps);
+  }
+  return false;
+}
+
+static bool push_error_reason(lua_State *L, int status) {
+  cp_said said = {0};
+  lua_getfield(L, status, "error");
+  if (lua_istable(L, -1)) look_into(L, lua_gettop(L), &said, 0);
+  if (lua_type(L, -1) == LUA_TSTRING && !said.message) said.message = lua_gettop(L);
+  if (said.message) lua_pushvalue(L, said.message);
+  return said.message != 0;
+}
+
+void cp_push_reason(lua_State *L, const cp_lua_task *task) {
+  cp_push_status(L, task);
+  int status = lua_gettop(L);
+  if (lua_isnil(L, status)) return;
+  if (!push_error_reason(L, status) && !push_step_reason(L, status) &&
+      !push_steps_reason(L, status))
+    lua_pushnil(L);
+  lua_replace(L, status);
+  lua_settop(L, status);
+}

@@ -1,0 +1,310 @@
+/*
+** lua_drive.c - driving tasks: what they want is done here, between two steps
+*/
+#include <math.h>
+#include <string.h>
+
+#include "lua_call.h"
+#include "lua_client.h"
+#include "lua_document.h"
+
+/* A blocking wait lets the host's signals in this often, in seconds. */
+#define BREATH 1.0
+
+/* One task being driven. Its userdata lies on the stack meanwhile, so it stays. */
+typedef struct drive {
+  lua_State *L;
+  int env;
+  cp_client *client;
+  cp_lua_task *task;
+  cp_clock clock;
+} drive;
+
+/* Ends the task with the value on top of the stack, which comes out where it is asked for. */
+static void raise(drive *d) {
+  cp_task_note(d->L, d->env, "raised", d->task);
+  d->task->raised = true;
+  cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_CANCELED);
+}
+
+static int protected_clock(lua_State *L) {
+  cp_clock *clock = lua_touserdata(L, 3);
+  *clock = cp_client_clock(L, 1, lua_touserdata(L, 2));
+  return 0;
+}
+
+/* `now` and `random` are the caller's too, and may raise. */
+static bool read_clock(drive *d) {
+  if (!d->client->has_now && !d->client->has_random) {
+    d->clock = cp_client_clock(d->L, d->env, d->client);
+    return true;
+  }
+  lua_pushcfunction(d->L, protected_clock);
+  lua_pushvalue(d->L, d->env);
+  lua_pushlightuserdata(d->L, d->client);
+  lua_pushlightuserdata(d->L, &d->clock);
+  if (lua_pcall(d->L, 3, 0, 0) == 0) return true;
+  raise(d);
+  return false;
+}
+
+static void answer_failure(drive *d, cp_failure failure, cp_sent sent, const char *detail) {
+  cp_answer *answer = cp_calloc(sizeof *answer);
+  if (!answer) {
+    d->task->task.outcome.no_memory = true;
+    cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_NETWORK);
+    d->task->task.outcome.no_memory = true;
+    return;
+  }
+  answer->failure = failure;
+  answer->sent = sent;
+  cp_text_puts(&answer->detail, detail);
+  cp_task_answered(&d->client->tasks, &d->task->task, answer);
+}
+
+static void tell(drive *d) {
+  if (!cp_tell(d->L, d->env, d->client, d->task, &d->clock)) raise(d);
+}
+
+static void get_token(drive *d) {
+  bool had = cp_token_serves(&d->client->token, d->clock.now);
+  bool ok = cp_ask_token(d->L, d->env, d->client, d->clock.now);
+  if (d->task->task.stage == CP_STAGE_ENDED) return;
+  if (!ok) {
+    answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, lua_tostring(d->L, -1));
+  } else if (!had && d->client->has_log) {
+    d->task->task.event = CP_EVENT_TOKEN;
+    tell(d);
+  }
+}
+
+static bool make_request(const drive *d, cp_request *request) {
+  const cp_task *task = &d->task->task;
+  double limit = task->todo.as.send.limit;
+  bool submits = cp_api_is_submission(task->todo.as.send.endpoint);
+  cp_text url = {0};
+  *request = (cp_request){
+      .method = cp_api_method(task->todo.as.send.endpoint),
+      .timeout = d->client->service.exchange_timeout,
+      .max_body = d->client->max_body,
+      .body = submits && task->body ? cp_strdup(task->body) : NULL,
+      .once = submits,
+  };
+  if (limit > 0) request->timeout = fmin(request->timeout, limit - d->clock.now);
+  bool ok = cp_add_url(d->client, task, &url) &&
+            cp_add_headers(d->client, d->task, true, &request->headers) &&
+            (!submits || !task->body || request->body);
+  request->url = url.data;
+  if (!ok) cp_request_free(request);
+  return ok;
+}
+
+static void exchange_by_transport(drive *d, cp_request *request) {
+  cp_answer *answer = cp_call_transport(d->L, d->env, d->client, request);
+  cp_request_free(request);
+  if (d->task->task.stage == CP_STAGE_ENDED || !answer) {
+    if (answer) cp_answer_free(answer);
+    cp_free(answer);
+    if (d->task->task.stage != CP_STAGE_ENDED)
+      answer_failure(d, CP_FAIL_NETWORK, CP_SENT_MAYBE, "not enough memory");
+    return;
+  }
+  double began = d->clock.now;
+  if (read_clock(d)) answer->seconds = d->clock.now - began;
+  cp_task_answered(&d->client->tasks, &d->task->task, answer);
+}
+
+static void exchange(drive *d) {
+  cp_request request;
+  if (!make_request(d, &request)) {
+    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
+    return;
+  }
+  if (d->client->has_transport) {
+    exchange_by_transport(d, &request);
+    return;
+  }
+  cp_port *port = cp_client_port(d->client);
+  if (port) d->task->exchange = cp_port_submit(port, &request, d->task);
+  if (!port) cp_request_free(&request);
+  if (!d->task->exchange)
+    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "no thread, descriptor or memory for it");
+}
+
+/* The same bytes mean the same: a document that comes again is not decoded again. */
+static bool is_unchanged(const cp_task *task) {
+  const cp_text *body = &task->answer->body;
+  return task->document.length && task->document.length == body->length &&
+         memcmp(task->document.data, body->data, body->length) == 0;
+}
+
+/* Keeps the document that was understood, and what it said. */
+static void keep_document(cp_task *task, const cp_digest *digest) {
+  cp_text old = task->document;
+  task->document = task->answer->body;
+  task->answer->body = (cp_text){0};
+  cp_text_free(&old);
+  task->state = digest->state;
+  task->blocked = digest->blocked;
+}
+
+static void read_status(drive *d, cp_document document, cp_digest *digest) {
+  cp_task *task = &d->task->task;
+  if (is_unchanged(task)) {
+    digest->understood = true;
+    digest->state = task->state;
+    digest->blocked = task->blocked;
+  } else {
+    cp_digest_document(d->L, document, task->answer, digest);
+    digest->changed = digest->understood;
+    if (digest->understood) keep_document(task, digest);
+  }
+  if (digest->understood) task->hint = digest->retry_after;
+}
+
+static bool may_renew(const drive *d) {
+  return d->task->task.answer->http_status == 401 && d->client->asks_token &&
+         !d->task->task.renewed;
+}
+
+/* What was understood needs no answer any more; it may be long until the next. */
+static void forget_answer(cp_task *task) {
+  cp_answer_free(task->answer);
+  cp_free(task->answer);
+  task->answer = NULL;
+}
+
+static void digest_answer(drive *d) {
+  cp_task *task = &d->task->task;
+  if (may_renew(d)) {
+    cp_token_free(&d->client->token);
+    cp_task_send_again(&d->client->tasks, task);
+    return;
+  }
+  cp_digest digest;
+  cp_document document = cp_api_document(task->todo.as.send.endpoint);
+  cp_digest_headers(task->answer, &digest);
+  if (cp_code_of(&digest) == CP_CODE_NONE && document == CP_DOC_LIST)
+    cp_digest_document(d->L, document, task->answer, &digest);
+  else if (cp_code_of(&digest) == CP_CODE_NONE && document != CP_DOC_NONE)
+    read_status(d, document, &digest);
+  cp_task_take(task, &d->clock, &digest);
+  if (digest.understood && document != CP_DOC_LIST) forget_answer(task);
+}
+
+static void give_up(drive *d) {
+  bool sent = d->task->exchange != NULL;
+  if (sent) cp_exchange_abandon(d->task->exchange);
+  d->task->exchange = NULL;
+  answer_failure(d, CP_FAIL_TIMEOUT, sent ? CP_SENT_MAYBE : CP_SENT_NO, "no answer in time");
+}
+
+/* Does what the task wants; false when it can't go on now. */
+static bool satisfy(drive *d, cp_want want) {
+  switch (want) {
+    case CP_WANT_TOKEN: get_token(d); return true;
+    case CP_WANT_LOG: tell(d); return true;
+    case CP_WANT_EXCHANGE: exchange(d); return true;
+    case CP_WANT_DIGEST: digest_answer(d); return d->task->task.driven;
+    case CP_WANT_GIVE_UP: give_up(d); return true;
+    case CP_WANT_CALL:
+      if (!cp_call_back(d->L, d->env, d->task)) raise(d);
+      return true;
+    default: return false;
+  }
+}
+
+/* Carries one task on as far as it gets; did it end? */
+static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *task) {
+  drive d = {.L = L, .env = env, .client = client, .task = task};
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 30, "a task");
+  lua_getfield(L, env, "tasks");
+  cp_rawgetp(L, -1, task);
+  int here = lua_gettop(L);
+  cp_want want = CP_WANT_NOTHING;
+  do {
+    lua_settop(L, here);
+    if (!read_clock(&d)) want = CP_WANT_END;
+    else want = cp_task_advance(&client->tasks, &task->task, &d.clock);
+  } while (satisfy(&d, want));
+  bool ended = task->task.stage == CP_STAGE_ENDED;
+  if (ended) cp_task_stop(L, env, task, CP_CODE_NONE);
+  lua_settop(L, top);
+  return ended;
+}
+
+/* Answers that have arrived go to their tasks; an abandoned exchange's has none. */
+static void collect(cp_client *client) {
+  cp_answer *answer;
+  void *owner;
+  while (client->port && (answer = cp_port_take(client->port, &owner))) {
+    cp_lua_task *task = owner;
+    if (task) {
+      task->exchange = NULL;
+      cp_task_answered(&client->tasks, &task->task, answer);
+    } else {
+      cp_answer_free(answer);
+      cp_free(answer);
+    }
+  }
+}
+
+/* What was open when this process was forked is the parent's: contract, decision 3. */
+static int end_parents_tasks(lua_State *L, int env, cp_client *client) {
+  int ended = 0;
+  lua_getfield(L, env, "tasks");
+  int tasks = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
+    cp_lua_task *task = lua_touserdata(L, -1);
+    task->exchange = NULL;
+    task->task.sent = CP_SENT_MAYBE;
+    cp_task_end(&client->tasks, &task->task, CP_CODE_NETWORK);
+    ended++;
+  }
+  lua_newtable(L);
+  lua_setfield(L, env, "tasks");
+  lua_settop(L, tasks - 1);
+  cp_port_close(client->port);
+  client->port = NULL;
+  return ended;
+}
+
+int cp_drive(lua_State *L, int env, cp_client *client) {
+  int ended = 0;
+  if (client->port && cp_port_is_foreign(client->port))
+    ended = end_parents_tasks(L, env, client);
+  collect(client);
+  if (client->tasks.heap_count) cp_tasks_wake(&client->tasks, cp_client_now(L, env, client));
+  cp_task *task;
+  while (client->open && (task = cp_tasks_next(&client->tasks)))
+    ended += drive_task(L, env, client, (cp_lua_task *)task);
+  return ended;
+}
+
+/* The `lua` program's Ctrl-C sets a hook, and hooks run only in Lua code. */
+static void breathe(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "cloudpartner.breathe");
+  lua_call(L, 0, 0);
+}
+
+static void sleep_as_told(lua_State *L, int env, double seconds) {
+  lua_getfield(L, env, "sleep");
+  lua_pushnumber(L, seconds);
+  lua_call(L, 1, 0);
+}
+
+void cp_rest(lua_State *L, int env, cp_client *client, double seconds) {
+  double next = cp_tasks_timeout(&client->tasks, cp_client_now(L, env, client));
+  if (next >= 0) seconds = fmin(seconds, next);
+  if (seconds <= 0) return;
+  bool in_flight = client->tasks.in_flight > 0;
+  if (!in_flight && !(seconds < INFINITY))
+    luaL_error(L, "this call would wait for ever: it waits for a task that waits for it");
+  if (!in_flight && client->has_sleep) {
+    sleep_as_told(L, env, seconds);
+    return;
+  }
+  cp_signal_wait(client->port ? cp_port_signal(client->port) : NULL, fmin(seconds, BREATH));
+  breathe(L);
+}

@@ -1,0 +1,228 @@
+/*
+** lua_error.c - the error as a table
+*/
+#include "lua_error.h"
+
+#include <string.h>
+
+#include "lua_document.h"
+#include "lua_operation.h"
+
+#define CP_ERROR "cloudpartner.error"
+
+/* The most of somebody else's words that goes into a message, in bytes. */
+#define WORDS_MAX 1000
+
+/* Replaces the string on top of the stack by one line of it. */
+static void make_line(lua_State *L) {
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  cp_text line = {0};
+  cp_text_add_line(&line, text, length, WORDS_MAX);
+  lua_pushlstring(L, cp_text_get(&line), line.length);
+  cp_text_free(&line);
+  lua_remove(L, -2);
+}
+
+/* What happened, where neither the service nor libcurl has words for it. */
+static const char *happened(cp_code code) {
+  switch (code) {
+    case CP_CODE_DEADLINE: return "the call's time is up";
+    case CP_CODE_CANCELED: return "canceled by the caller";
+    case CP_CODE_OPERATION_FAILED: return "the operation failed";
+    case CP_CODE_OPERATION_CANCELED: return "the operation was canceled";
+    case CP_CODE_OPERATION_BLOCKED: return "a step of the operation is blocked";
+    case CP_CODE_OPERATION_LOST: return "neither its URL nor the offer's list knows it";
+    case CP_CODE_NOT_CANCELED: return "the operation ended otherwise than canceled";
+    case CP_CODE_NOT_FOUND: return "nothing runs on this offer; nothing was sent";
+    case CP_CODE_CONFLICT: return "another operation runs on this offer; nothing was sent";
+    case CP_CODE_UNTRUSTED_URL: return "a URL that is not on the endpoint's origin";
+    case CP_CODE_AMBIGUOUS: return "the answer does not tell whether it was taken";
+    case CP_CODE_PROTOCOL: return "an answer that can't be understood";
+    case CP_CODE_TOO_LARGE: return "an answer over max_body";
+    default: return "without explanation";
+  }
+}
+
+/* Is it the service's words that explain this, or ours? */
+static bool speaks(const cp_task *task) {
+  cp_code code = task->outcome.code;
+  bool accepted = task->answer && task->answer->http_status / 100 == 2;
+  return !(code == CP_CODE_UNTRUSTED_URL || (accepted && code != CP_CODE_NETWORK));
+}
+
+static void push_words(lua_State *L, const char *text) {
+  lua_pushstring(L, text);
+  make_line(L);
+}
+
+/* Pushes the message of an error that speaks of an answer. */
+static void push_message_of_answer(lua_State *L, const cp_task *task, const cp_said *said) {
+  const cp_text *detail = &task->answer->detail;
+  cp_code code = task->outcome.code;
+  if (said->message && speaks(task)) {
+    lua_pushvalue(L, said->message);
+    make_line(L);
+  } else if (detail->length && code != CP_CODE_UNTRUSTED_URL) {
+    push_words(L, detail->data);
+  } else if (code == CP_CODE_AMBIGUOUS && task->answer->http_status / 100 == 2) {
+    lua_pushliteral(L, "accepted, but without the URL of the operation");
+  } else {
+    lua_pushstring(L, happened(code));
+  }
+}
+
+static void push_message(lua_State *L, const cp_lua_task *task) {
+  cp_push_reason(L, task);
+  if (lua_type(L, -1) == LUA_TSTRING && task->task.outcome.code != CP_CODE_DEADLINE) {
+    make_line(L);
+  } else {
+    lua_pop(L, 1);
+    lua_pushstring(L, happened(task->task.outcome.code));
+  }
+}
+
+static void set_string(lua_State *L, int table, const char *name, const char *value,
+                       size_t length) {
+  if (!value) return;
+  lua_pushlstring(L, value, length);
+  make_line(L);
+  lua_setfield(L, table, name);
+}
+
+static void set_value(lua_State *L, int table, const char *name, int index) {
+  if (!index) return;
+  lua_pushvalue(L, index);
+  lua_setfield(L, table, name);
+}
+
+/* What the answer's head tells. */
+static void set_head(lua_State *L, int error, const cp_answer *answer) {
+  cp_digest digest;
+  size_t length = 0;
+  cp_digest_headers(answer, &digest);
+  if (answer->http_status) {
+    lua_pushinteger(L, answer->http_status);
+    lua_setfield(L, error, "http_status");
+  }
+  if (digest.retry_after >= 0) {
+    lua_pushnumber(L, digest.retry_after);
+    lua_setfield(L, error, "retry_after");
+  }
+  const char *id = cp_header_request_id(&answer->headers, &length);
+  set_string(L, error, "request_id", id, length);
+}
+
+static void set_answer(lua_State *L, int error, const cp_task *task) {
+  cp_said said;
+  cp_push_error_body(L, task->answer, &said);
+  if (said.request_id) set_value(L, error, "request_id", said.request_id);
+  set_value(L, error, "service_code", said.code);
+  set_head(L, error, task->answer);
+  set_value(L, error, "details", error + 1);
+  push_message_of_answer(L, task, &said);
+  lua_setfield(L, error, "message");
+  lua_settop(L, error);
+}
+
+static void set_flags(lua_State *L, int error, const cp_lua_task *task) {
+  const cp_outcome *outcome = &task->task.outcome;
+  lua_pushstring(L, cp_code_name(outcome->code));
+  lua_setfield(L, error, "code");
+  lua_pushstring(L, cp_sent_name(outcome->sent));
+  lua_setfield(L, error, "sent");
+  lua_pushboolean(L, cp_code_retryable(outcome->code));
+  lua_setfield(L, error, "retryable");
+  lua_pushstring(L, task->task.guid);
+  lua_setfield(L, error, "client_request_id");
+  lua_pushfstring(L, "%s %s/%s", task->call, task->task.operation.publisher,
+                  task->task.operation.offer ? task->task.operation.offer : "");
+  lua_setfield(L, error, "call");
+}
+
+/* The operation, the intent and the last status, whichever there is. */
+static void set_subject(lua_State *L, int env, int error, const cp_lua_task *task) {
+  const cp_task *of = &task->task;
+  bool submits = task->result == CP_RESULT_OPERATION;
+  if (of->operation.url && of->operation.kind != CP_KIND_OTHER && !submits) {
+    cp_push_operation(L, env, &of->operation);
+    lua_setfield(L, error, "operation");
+  }
+  if (submits && of->outcome.sent != CP_SENT_NO) {
+    cp_push_intent(L, task);
+    lua_setfield(L, error, "intent");
+  }
+  if (of->document.length && task->result == CP_RESULT_STATUS) {
+    cp_push_status(L, task);
+    lua_setfield(L, error, "last_status");
+  }
+}
+
+void cp_push_error(lua_State *L, int env, const cp_lua_task *task) {
+  luaL_checkstack(L, 30, "an error");
+  lua_createtable(L, 0, 12);
+  int error = lua_gettop(L);
+  luaL_getmetatable(L, CP_ERROR);
+  lua_setmetatable(L, error);
+  set_flags(L, error, task);
+  if (task->task.outcome.of_answer && task->task.answer) {
+    set_answer(L, error, &task->task);
+  } else {
+    push_message(L, task);
+    lua_setfield(L, error, "message");
+  }
+  set_subject(L, env, error, task);
+}
+
+/* The line: "golive contoso/offer: forbidden (HTTP 403): ...; what to do [request ...]" */
+
+static const char *field(lua_State *L, const char *name) {
+  lua_getfield(L, 1, name);
+  return lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER
+             ? lua_tostring(L, -1)
+             : NULL;
+}
+
+static const char *advice(const char *code) {
+  for (cp_code known = CP_CODE_INVALID_REQUEST; known <= CP_CODE_CANCELED; known++)
+    if (code && strcmp(cp_code_name(known), code) == 0) return cp_code_advice(known);
+  return "";
+}
+
+static int error_tostring(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  const char *call = field(L, "call"), *code = field(L, "code");
+  const char *status = field(L, "http_status"), *message = field(L, "message");
+  const char *request = field(L, "request_id");
+  lua_pushfstring(L, "%s: %s", call ? call : "cloudpartner", code ? code : "error");
+  if (status) lua_pushfstring(L, " (HTTP %s)", status);
+  lua_pushfstring(L, ": %s; %s", message ? message : "without explanation", advice(code));
+  if (request) lua_pushfstring(L, " [request %s]", request);
+  lua_concat(L, lua_gettop(L) - 6);
+  return 1;
+}
+
+static int error_concat(lua_State *L) {
+  lua_settop(L, 2);
+  for (int i = 1; i <= 2; i++) {
+    if (lua_type(L, i) == LUA_TSTRING || lua_type(L, i) == LUA_TNUMBER) {
+      lua_pushvalue(L, i);
+      continue;
+    }
+    lua_pushcfunction(L, error_tostring);
+    lua_pushvalue(L, i);
+    lua_call(L, 1, 1);
+  }
+  lua_concat(L, 2);
+  return 1;
+}
+
+void cp_open_error(lua_State *L) {
+  luaL_newmetatable(L, CP_ERROR);
+  lua_pushcfunction(L, error_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushcfunction(L, error_concat);
+  lua_setfield(L, -2, "__concat");
+  lua_pop(L, 1);
+}

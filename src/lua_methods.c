@@ -1,0 +1,474 @@
+/*
+** lua_methods.c - the methods that ask the service: each makes a task, and blocking is
+** driving that task to its end
+*/
+#include <math.h>
+#include <string.h>
+
+#include "lua_client.h"
+#include "lua_json.h"
+#include "lua_operation.h"
+#include "lua_options.h"
+#include "url.h"
+
+#define WEEK (7 * 86400.0)
+
+/* Arguments. In all of these the client is at stack index 1. */
+
+static char *keep(lua_State *L, const char *text) {
+  char *copy = cp_strdup(text);
+  if (text && !copy) luaL_error(L, "not enough memory");
+  return copy;
+}
+
+static const char *check_publisher(lua_State *L, const cp_client *client) {
+  if (!client->publisher)
+    luaL_error(L, "no publisher: give the option 'publisher', or set CLOUDPARTNER_PUBLISHER");
+  return client->publisher;
+}
+
+/* Pushes a task about the offer that is argument 2. */
+static cp_lua_task *new_offer_task(lua_State *L, const char *call, cp_result result,
+                                   int options) {
+  cp_client *client = cp_check_client(L, 1);
+  const char *offer = cp_check_id(L, 2, "offer");
+  check_publisher(L, client);
+  cp_lua_task *task = cp_task_new(L, call, result, options);
+  task->task.operation.publisher = keep(L, client->publisher);
+  task->task.operation.offer = keep(L, offer);
+  return task;
+}
+
+/* golive, publish, cancel */
+
+static void check_email(lua_State *L, int index) {
+  size_t length;
+  const char *email = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
+  if (!email) luaL_error(L, "option 'notification_emails' must be a list of strings");
+  for (size_t i = 0; i < length; i++)
+    if ((unsigned char)email[i] <= ' ' || email[i] == ',')
+      luaL_error(L, "option 'notification_emails': an address must not hold blanks or commas");
+  if (!length) luaL_error(L, "option 'notification_emails': an address must not be empty");
+}
+
+/* Pushes the addresses as the service wants them: one string, joined by commas. */
+static bool push_emails(lua_State *L, int options) {
+  lua_getfield(L, options, "notification_emails");
+  int list = lua_gettop(L), count = lua_istable(L, list) ? (int)lua_rawlen(L, list) : 0;
+  luaL_checkstack(L, 8, "notification_emails");
+  lua_pushliteral(L, "");
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, list, i);
+    check_email(L, list + 2);
+    lua_pushfstring(L, "%s%s%s", lua_tostring(L, list + 1), i > 1 ? "," : "",
+                    lua_tostring(L, list + 2));
+    lua_replace(L, list + 1);
+    lua_pop(L, 1);
+  }
+  return count > 0;
+}
+
+/* {"metadata":{"notification-emails":"a@x,b@y"}}, or no body at all */
+static void take_emails(lua_State *L, cp_task *task, int options) {
+  if (push_emails(L, options)) {
+    cp_json_encode(L);
+    lua_pushfstring(L, "{\"metadata\":{\"notification-emails\":%s}}", lua_tostring(L, -1));
+    task->body = keep(L, lua_tostring(L, -1));
+  }
+}
+
+static void check_reconcile(lua_State *L, int options) {
+  lua_getfield(L, options, "reconcile");
+  if (lua_type(L, -1) == LUA_TNUMBER)
+    luaL_error(L, "option 'reconcile': this version does not look unclear submissions up; "
+                  "they are 'ambiguous' at once, as with false");
+  lua_pop(L, 1);
+}
+
+/* Notes the caller's functions of a task at stack index `task`. */
+static bool note_call(lua_State *L, const cp_lua_task *task, int options, const char *name) {
+  int top = lua_gettop(L), env = cp_push_env(L, 1);
+  lua_newtable(L);
+  lua_getfield(L, options, name);
+  bool given = lua_isfunction(L, -1);
+  lua_setfield(L, -2, name);
+  if (given) cp_task_note(L, env, "calls", task);
+  lua_settop(L, top);
+  return given;
+}
+
+/* With the task on top of the stack, its operation known as far as it can be. */
+static int begin_submission(lua_State *L, cp_lua_task *task, cp_kind kind, int options) {
+  int top = lua_gettop(L);
+  cp_task *of = &task->task;
+  of->operation.kind = kind;
+  take_emails(L, of, options);
+  check_reconcile(L, options);
+  of->if_match = keep(L, cp_option_string(L, options, "if_match"));
+  lua_settop(L, top);
+  bool announces = note_call(L, task, options, "before_send");
+  cp_submission_init(&of->as.submission, &task->client->service, &of->operation, announces);
+  of->machine = &cp_submission_machine;
+  cp_task_begin(L, task);
+  return 1;
+}
+
+static int start_submission(lua_State *L, cp_kind kind) {
+  cp_options_check(L, 3, CP_FOR_SUBMIT | CP_FOR_CALL);
+  cp_lua_task *task = new_offer_task(L, cp_kind_name(kind), CP_RESULT_OPERATION, 3);
+  return begin_submission(L, task, kind, 3);
+}
+
+/* client:golive(offer [, options]): an operation. */
+static int start_golive(lua_State *L) {
+  return start_submission(L, CP_GOLIVE);
+}
+
+/* client:publish(offer [, options]): an operation. */
+static int start_publish(lua_State *L) {
+  return start_submission(L, CP_PUBLISH);
+}
+
+/* client:cancel(offer [, options]): an operation that is done when what it ends is canceled. */
+static int start_cancel(lua_State *L) {
+  return start_submission(L, CP_CANCEL);
+}
+
+/* Reads argument 2 into the task on top of the stack; false: it has ended untrusted. */
+static bool take_operation(lua_State *L, cp_lua_task *task) {
+  bool is_intent;
+  bool trusted =
+      cp_read_operation(L, 2, task->client, &task->task.operation, &is_intent);
+  if (is_intent) luaL_argerror(L, 2, "an intent is no operation: use client:resume(intent)");
+  if (!trusted) cp_task_refuse(task, CP_CODE_UNTRUSTED_URL);
+  return trusted;
+}
+
+/* operation:cancel([options]): a cancel of that operation and no other. */
+static int start_cancel_operation(lua_State *L) {
+  cp_options_check(L, 3, CP_FOR_SUBMIT | CP_FOR_CALL);
+  cp_lua_task *task = cp_task_new(L, "cancel", CP_RESULT_OPERATION, 3);
+  int top = lua_gettop(L);
+  if (!take_operation(L, task)) return 1;
+  lua_settop(L, top);
+  cp_operation *operation = &task->task.operation;
+  if (!operation->publisher || !operation->offer)
+    luaL_argerror(L, 2, "this operation does not say which offer it is of");
+  cp_free(operation->cancels);
+  operation->cancels = operation->id;
+  operation->id = NULL;
+  return begin_submission(L, task, CP_CANCEL, 3);
+}
+
+/* status, wait */
+
+static int begin_read(lua_State *L, cp_lua_task *task, cp_endpoint endpoint) {
+  cp_task *of = &task->task;
+  cp_read_init(&of->as.read, &task->client->service, endpoint, &of->operation);
+  of->machine = &cp_read_machine;
+  cp_task_begin(L, task);
+  return 1;
+}
+
+/* client:status(operation [, options]): its status now. */
+static int start_status(lua_State *L) {
+  cp_options_check(L, 3, CP_FOR_CALL);
+  cp_lua_task *task = cp_task_new(L, "status", CP_RESULT_STATUS, 3);
+  int top = lua_gettop(L);
+  bool trusted = take_operation(L, task);
+  lua_settop(L, top);
+  return trusted ? begin_read(L, task, CP_ENDPOINT_POLL) : 1;
+}
+
+static bool waits_when_blocked(lua_State *L, int options) {
+  const char *choice = cp_option_string(L, options, "on_blocked");
+  bool waits = choice && strcmp(choice, "wait") == 0;
+  if (choice && !waits && strcmp(choice, "return") != 0)
+    luaL_error(L, "option 'on_blocked' must be 'return' or 'wait'");
+  lua_pop(L, 1);
+  return waits;
+}
+
+static cp_watch_policy read_policy(lua_State *L, int options) {
+  return (cp_watch_policy){
+      .interval = cp_option_number(L, options, "interval", 60),
+      .min_interval = cp_option_number(L, options, "min_interval", 1),
+      .outage = cp_option_number(L, options, "outage", 1800),
+      .waits_when_blocked = waits_when_blocked(L, options),
+  };
+}
+
+static void begin_watch(lua_State *L, cp_lua_task *task, int options) {
+  cp_task *of = &task->task;
+  cp_watch_policy policy = read_policy(L, options);
+  int env = cp_push_env(L, 1);
+  double now = cp_client_now(L, env, task->client);
+  lua_pop(L, 1);
+  of->deadline = INFINITY; /* the watch has its own: its last poll comes after that */
+  of->sent = CP_SENT_YES;
+  cp_watch_init(&of->as.watch, &task->client->service, &of->operation, &policy, now,
+                cp_option_number(L, options, "timeout", WEEK));
+  of->machine = &cp_watch_machine;
+  note_call(L, task, options, "on_progress");
+  cp_task_begin(L, task);
+}
+
+/* client:wait(operation [, options]): its last status, once it is over. */
+static int start_wait(lua_State *L) {
+  cp_options_check(L, 3, CP_FOR_WAIT | CP_FOR_CALL);
+  cp_lua_task *task = cp_task_new(L, "wait", CP_RESULT_STATUS, 3);
+  int top = lua_gettop(L);
+  bool trusted = take_operation(L, task);
+  lua_settop(L, top);
+  if (trusted && task->task.operation.kind == CP_KIND_OTHER)
+    task->task.operation.kind = CP_GOLIVE;
+  if (trusted) begin_watch(L, task, 3);
+  return 1;
+}
+
+/* Reads */
+
+/* client:offer_status(offer [, options]): a status. */
+static int start_offer_status(lua_State *L) {
+  cp_options_check(L, 3, CP_FOR_CALL);
+  cp_lua_task *task = new_offer_task(L, "offer_status", CP_RESULT_OFFER_STATUS, 3);
+  return begin_read(L, task, CP_ENDPOINT_OFFER_STATUS);
+}
+
+/* client:operations(offer [, {status =}]): a list of operations, newest first. */
+static int start_operations(lua_State *L) {
+  cp_options_check(L, 3, CP_FOR_LIST | CP_FOR_CALL);
+  cp_lua_task *task = new_offer_task(L, "operations", CP_RESULT_OPERATIONS, 3);
+  task->task.filter = keep(L, cp_option_string(L, 3, "status"));
+  lua_pop(L, 1);
+  return begin_read(L, task, CP_ENDPOINT_OPERATIONS);
+}
+
+/* client:operation(offer, id [, options]): one operation. */
+static int start_operation(lua_State *L) {
+  const char *id = cp_check_id(L, 3, "id");
+  cp_options_check(L, 4, CP_FOR_CALL);
+  cp_lua_task *task = new_offer_task(L, "operation", CP_RESULT_ONE_OPERATION, 4);
+  cp_operation *operation = &task->task.operation;
+  operation->id = keep(L, id);
+  operation->adopted = true;
+  cp_text url = {.limit = CP_URL_MAX};
+  bool ok = cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
+  operation->url = url.data;
+  if (!ok) luaL_error(L, "not enough memory");
+  return begin_read(L, task, CP_ENDPOINT_OPERATION);
+}
+
+/* The list of these methods: each pushes a task that has begun, or has ended already. */
+
+static const luaL_Reg starters[] = {
+    {"golive", start_golive},
+    {"publish", start_publish},
+    {"cancel", start_cancel},
+    {"cancel_operation", start_cancel_operation},
+    {"status", start_status},
+    {"wait", start_wait},
+    {"offer_status", start_offer_status},
+    {"operations", start_operations},
+    {"operation", start_operation},
+    {NULL, NULL},
+};
+
+static const luaL_Reg *find_starter(const char *name) {
+  const luaL_Reg *starter = starters;
+  while (starter->name && strcmp(starter->name, name) != 0) starter++;
+  return starter->name ? starter : NULL;
+}
+
+/* client:start(method, ...): a task that does what the method would, without waiting. */
+int cp_client_start(lua_State *L) {
+  cp_check_client(L, 1);
+  const luaL_Reg *starter = find_starter(luaL_checkstring(L, 2));
+  if (!starter) return luaL_argerror(L, 2, "no method that can be started");
+  lua_remove(L, 2);
+  return starter->func(L);
+}
+
+static int drive_to_end(lua_State *L) {
+  cp_lua_task *task = lua_touserdata(L, 2);
+  cp_client *client = task->client;
+  int env = cp_push_env(L, 1);
+  for (;;) {
+    cp_drive(L, env, client);
+    if (task->task.stage == CP_STAGE_ENDED) return 0;
+    cp_rest(L, env, client, INFINITY);
+  }
+}
+
+/* A raise meanwhile, Ctrl-C before all, ends the call: nothing of it must go on unseen. */
+static int block(lua_State *L, lua_CFunction start) {
+  cp_check_client(L, 1);
+  start(L);
+  int top = lua_gettop(L);
+  cp_lua_task *task = lua_touserdata(L, top);
+  lua_pushcfunction(L, drive_to_end);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, top);
+  bool ok = lua_pcall(L, 2, 0, 0) == 0;
+  int env = cp_push_env(L, top);
+  if (ok) return cp_task_result(L, env, task);
+  cp_task_stop(L, env, task, CP_CODE_CANCELED);
+  lua_pushvalue(L, top + 1);
+  return lua_error(L);
+}
+
+int cp_call_method(lua_State *L, const char *name) {
+  return block(L, find_starter(name)->func);
+}
+
+static int call_upvalue(lua_State *L) {
+  return block(L, lua_tocfunction(L, lua_upvalueindex(1)));
+}
+
+void cp_push_methods(lua_State *L) {
+  for (const luaL_Reg *starter = starters; starter->name; starter++) {
+    if (starter->func == start_cancel_operation) continue; /* an operation's method */
+    lua_pushcfunction(L, starter->func);
+    lua_pushcclosure(L, call_upvalue, 1);
+    lua_setfield(L, -2, starter->name);
+  }
+}
+
+/* resume */
+
+/* An option of `resume` counts where the saved text does not say it itself. */
+static void take_resume_options(lua_State *L, cp_operation *operation) {
+  cp_operation given = {.submitted_at = -1};
+  const char *kind = cp_option_string(L, 3, "kind");
+  given.kind = kind ? cp_kind_of(kind, strlen(kind)) : CP_GOLIVE;
+  if (given.kind == CP_KIND_OTHER)
+    luaL_error(L, "option 'kind' must be 'golive', 'publish' or 'cancel'");
+  lua_getfield(L, 3, "submitted_at");
+  bool number = lua_type(L, -1) == LUA_TNUMBER;
+  const char *text = lua_tostring(L, -1);
+  given.submitted_at = number ? lua_tonumber(L, -1) : text ? cp_iso_time_read(text) : -1;
+  if (text && given.submitted_at < 0)
+    luaL_error(L, "option 'submitted_at' must be a Unix time or one in UTC (ISO 8601)");
+  if (operation->kind == CP_KIND_OTHER) operation->kind = given.kind;
+  if (operation->submitted_at < 0) operation->submitted_at = given.submitted_at;
+  lua_pop(L, 2);
+}
+
+/*
+** client:resume(saved [, {kind =, submitted_at =}]): the handle of a saved operation or URL.
+** No I/O. An intent can't be looked up by this version: it is `ambiguous`, as its submission.
+*/
+int cp_client_resume(lua_State *L) {
+  cp_client *client = cp_check_client(L, 1);
+  luaL_checkany(L, 2);
+  cp_options_check(L, 3, CP_FOR_RESUME | CP_FOR_CALL);
+  cp_lua_task *task = cp_task_new(L, "resume", CP_RESULT_OPERATION, 3);
+  int env = cp_push_env(L, 1);
+  cp_operation *operation = &task->task.operation;
+  bool is_intent;
+  bool trusted = cp_read_operation(L, 2, client, operation, &is_intent);
+  take_resume_options(L, operation);
+  if (is_intent) {
+    task->task.outcome = (cp_outcome){.code = CP_CODE_AMBIGUOUS, .sent = CP_SENT_MAYBE};
+  } else if (!trusted) {
+    cp_task_refuse(task, CP_CODE_UNTRUSTED_URL);
+  }
+  return cp_task_result(L, env, task);
+}
+
+/* One call for scripts. The options are at stack index 1. */
+
+/* Pushes those of the options that belong to `scope`. */
+static void push_part(lua_State *L, int scope) {
+  lua_newtable(L);
+  int part = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !cp_option_is_for(lua_tostring(L, -2), scope)) continue;
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_settable(L, part);
+  }
+}
+
+static void push_client(lua_State *L) {
+  lua_pushcfunction(L, cp_client_new);
+  push_part(L, CP_FOR_NEW);
+  lua_call(L, 1, 1);
+}
+
+/* Calls `method` of the client at 2 with the value at `subject`; its results are pushed. */
+static int call_with(lua_State *L, const char *method, int subject, int scope) {
+  int top = lua_gettop(L);
+  lua_getfield(L, 2, method);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, subject);
+  push_part(L, scope);
+  lua_pushnil(L); /* these went to the client already */
+  lua_setfield(L, -2, "headers");
+  lua_call(L, 3, LUA_MULTRET);
+  return lua_gettop(L) - top;
+}
+
+static void check_script_options(lua_State *L, int scope) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  cp_options_check(L, 1, CP_FOR_NEW | CP_FOR_CALL | CP_FOR_SCRIPT | scope);
+  push_client(L);
+}
+
+/* What is left of the call's `timeout` after its first part. */
+static void shorten_timeout(lua_State *L, double began, cp_client *client) {
+  double timeout = cp_option_number(L, 1, "timeout", WEEK);
+  double spent = cp_client_now(L, cp_push_env(L, 2), client) - began;
+  lua_newtable(L);
+  int copy = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    lua_settable(L, copy);
+  }
+  lua_pushnumber(L, fmax(timeout - spent, 0));
+  lua_setfield(L, copy, "timeout");
+  lua_replace(L, 1);
+}
+
+/*
+** cloudpartner.golive{publisher =, offer =, ...}: an operation; with `wait = true` its last
+** status. Options of the client and of the method in one table.
+*/
+static int golive(lua_State *L) {
+  check_script_options(L, CP_FOR_SUBMIT | CP_FOR_WAIT);
+  cp_client *client = cp_check_client(L, 2);
+  double began = cp_client_now(L, cp_push_env(L, 2), client);
+  lua_getfield(L, 1, "wait");
+  bool waits = lua_toboolean(L, -1);
+  lua_getfield(L, 1, "offer");
+  int results = call_with(L, "golive", lua_gettop(L), CP_FOR_SUBMIT | CP_FOR_CALL);
+  if (!waits || results != 1) return results;
+  int operation = lua_gettop(L);
+  shorten_timeout(L, began, client);
+  return call_with(L, "wait", operation, CP_FOR_WAIT | CP_FOR_CALL);
+}
+
+/* cloudpartner.status{publisher =, operation =, ...}: its status. */
+static int status(lua_State *L) {
+  check_script_options(L, 0);
+  lua_getfield(L, 1, "operation");
+  return call_with(L, "status", lua_gettop(L), CP_FOR_CALL);
+}
+
+/* cloudpartner.wait{publisher =, operation =, ...}: its last status, once it is over. */
+static int wait(lua_State *L) {
+  check_script_options(L, CP_FOR_WAIT);
+  lua_getfield(L, 1, "operation");
+  return call_with(L, "wait", lua_gettop(L), CP_FOR_WAIT | CP_FOR_CALL);
+}
+
+void cp_add_calls(lua_State *L) {
+  static const luaL_Reg calls[] = {
+      {"golive", golive}, {"status", status}, {"wait", wait}, {NULL, NULL}};
+  for (const luaL_Reg *call = calls; call->name; call++) {
+    lua_pushcfunction(L, call->func);
+    lua_setfield(L, -2, call->name);
+  }
+}

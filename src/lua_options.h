@@ -1,0 +1,48 @@
+/*
+** lua_options.h - the one list of options: their names, types, bounds, and where they belong
+*/
+#ifndef CP_LUA_OPTIONS_H
+#define CP_LUA_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "lua_compat.h"
+
+/* Where an option can stand. */
+enum {
+  CP_FOR_NEW = 1,
+  CP_FOR_CALL = 2,    /* every method */
+  CP_FOR_SUBMIT = 4,  /* golive, publish, cancel */
+  CP_FOR_WAIT = 8,    /* wait */
+  CP_FOR_LIST = 16,   /* operations */
+  CP_FOR_RESUME = 32, /* resume */
+  CP_FOR_SCRIPT = 64, /* the one-call functions' own */
+};
+
+/*
+** Checks the table of options at `index`: raises for a name that is not for `scope`, a wrong
+** type or a value out of bounds. Nothing there counts as an empty table, which is put there.
+*/
+void cp_options_check(lua_State *L, int index, int scope);
+
+/* Does the option `name` belong to `scope`? */
+bool cp_option_is_for(const char *name, int scope);
+
+/* The value of an option, or a default. The table has been checked. */
+double cp_option_number(lua_State *L, int index, const char *name, double otherwise);
+bool cp_option_given(lua_State *L, int index, const char *name);
+
+/* Pushes the option's value. Its text, or NULL when it is not given. */
+const char *cp_option_string(lua_State *L, int index, const char *name);
+
+/*
+** Pushes the option `headers` as a string of lines, "Name: value\n" for each: it is a table by
+** names (values: a string or a list of them) or a list of {name, value}. Raises for what no
+** header can hold.
+*/
+const char *cp_option_headers(lua_State *L, int index);
+
+/* Checks that argument `index` is an id that can be part of a path. */
+const char *cp_check_id(lua_State *L, int index, const char *what);
+
+#endif

@@ -1,0 +1,286 @@
+/*
+** lua_task.c - a task as its users hold it
+*/
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lua_client.h"
+#include "lua_document.h"
+#include "lua_error.h"
+#include "lua_json.h"
+#include "lua_operation.h"
+#include "lua_options.h"
+#include "url.h"
+
+/* A random GUID: version 4 of RFC 9562. */
+static void make_guid(char *text) {
+  unsigned char b[16];
+  cp_os_random(b, sizeof b);
+  b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+  b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+  snprintf(text, CP_GUID_SIZE,
+           "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+           b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+           b[15]);
+}
+
+/* Making one */
+
+static void take_guid(lua_State *L, cp_task *task, int options) {
+  const char *guid = options ? cp_option_string(L, options, "client_request_id") : NULL;
+  if (guid && (!*guid || strlen(guid) >= CP_GUID_SIZE))
+    luaL_error(L, "option 'client_request_id' must have 1 to %d characters", CP_GUID_SIZE - 1);
+  if (guid)
+    strcpy(task->guid, guid);
+  else
+    make_guid(task->guid);
+}
+
+static void take_headers(lua_State *L, cp_task *task, int options) {
+  const char *headers = cp_option_headers(L, options);
+  if (!*headers) return;
+  task->headers = cp_strdup(headers);
+  if (!task->headers) luaL_error(L, "not enough memory");
+}
+
+static void take_options(lua_State *L, cp_lua_task *task, int options) {
+  int top = lua_gettop(L), env = cp_push_env(L, 1);
+  double timeout = cp_option_number(L, options, "timeout", INFINITY);
+  if (timeout < INFINITY) task->task.deadline = cp_client_now(L, env, task->client) + timeout;
+  take_headers(L, &task->task, options);
+  lua_settop(L, top);
+}
+
+cp_lua_task *cp_task_new(lua_State *L, const char *call, cp_result result, int options) {
+  luaL_checkstack(L, 20, "a task");
+  cp_lua_task *task = lua_newuserdatauv(L, sizeof *task, 1);
+  memset(task, 0, sizeof *task);
+  task->task.stage = CP_STAGE_ENDED; /* closed, until it begins */
+  task->task.deadline = INFINITY;
+  task->task.hint = -1;
+  task->task.operation.submitted_at = -1;
+  task->client = cp_check_client(L, 1);
+  task->call = call;
+  task->result = result;
+  lua_getuservalue(L, 1);
+  lua_setuservalue(L, -2);
+  luaL_getmetatable(L, CP_TASK);
+  lua_setmetatable(L, -2);
+  int top = lua_gettop(L);
+  take_guid(L, &task->task, options);
+  if (options) take_options(L, task, options);
+  lua_settop(L, top);
+  return task;
+}
+
+void cp_task_note(lua_State *L, int env, const char *table, const cp_lua_task *task) {
+  lua_getfield(L, env, table);
+  lua_insert(L, -2);
+  cp_rawsetp(L, -2, task);
+  lua_pop(L, 1);
+}
+
+void cp_task_begin(lua_State *L, cp_lua_task *task) {
+  int top = lua_gettop(L), env = cp_push_env(L, 1);
+  lua_pushvalue(L, top);
+  cp_task_note(L, env, "tasks", task);
+  task->task.stage = CP_STAGE_THINK;
+  lua_settop(L, top);
+  if (cp_tasks_add(&task->client->tasks, &task->task)) return;
+  task->task.stage = CP_STAGE_ENDED;
+  luaL_error(L, "not enough memory");
+}
+
+void cp_task_refuse(cp_lua_task *task, cp_code code) {
+  task->task.outcome = (cp_outcome){.code = code, .sent = CP_SENT_NO};
+}
+
+/* Ending one */
+
+void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
+  if (task->exchange) cp_exchange_abandon(task->exchange);
+  task->exchange = NULL;
+  cp_task_end(&task->client->tasks, &task->task, code);
+  lua_pushnil(L);
+  cp_task_note(L, env, "tasks", task);
+  lua_pushnil(L);
+  cp_task_note(L, env, "calls", task);
+}
+
+/* What it returns */
+
+/* Sets what the list says beside the operation: state, status, slot, changed_at. */
+static void set_entry(lua_State *L, int handle, int entry, const char *status_field) {
+  size_t length = 0;
+  const char *word = cp_json_string(L, entry, status_field, &length);
+  cp_state state = word ? cp_word_operation(word, length) : CP_UNKNOWN;
+  lua_setfield(L, handle, "status");
+  lua_pushstring(L, cp_state_name(state));
+  lua_setfield(L, handle, "state");
+  lua_pushboolean(L, cp_state_ended(state));
+  lua_setfield(L, handle, "done");
+}
+
+static void copy_text(lua_State *L, int from, const char *field, int to, const char *name) {
+  size_t length;
+  bool given = cp_json_string(L, from, field, &length) != NULL;
+  if (given) lua_setfield(L, to, name);
+  else lua_pop(L, 1);
+}
+
+/* Pushes the handle of the list's entry at `entry`; nil for one without an id. */
+static void push_entry(lua_State *L, int env, const cp_lua_task *task, int entry) {
+  cp_operation operation = task->task.operation;
+  size_t length;
+  operation.id = (char *)cp_json_string(L, entry, "id", &length);
+  const char *kind = cp_json_string(L, entry, "submissionType", &length);
+  operation.kind = kind ? cp_kind_of(kind, length) : CP_KIND_OTHER;
+  operation.adopted = true;
+  if (!operation.id || !cp_url_segment_ok(operation.id, strlen(operation.id))) {
+    lua_pushnil(L);
+    return;
+  }
+  cp_push_operation(L, env, &operation);
+  int handle = lua_gettop(L);
+  set_entry(L, handle, entry, "submissionState");
+  copy_text(L, entry, "slot", handle, "slot");
+  copy_text(L, entry, "changedTime", handle, "changed_at");
+  cp_text url = {.limit = CP_URL_MAX};
+  bool ok = cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, &operation, NULL, &url);
+  lua_pushstring(L, ok ? url.data : NULL);
+  cp_text_free(&url);
+  lua_setfield(L, handle, "url");
+}
+
+/* The service's two names for its filter disagree, so what it lets through is looked at. */
+static bool passes(lua_State *L, const cp_task *task, int handle) {
+  size_t length = 0;
+  if (!task->filter) return true;
+  const char *word = cp_json_string(L, handle, "status", &length);
+  size_t filter_length = strlen(task->filter);
+  cp_state wanted = cp_word_operation(task->filter, filter_length);
+  bool same = word && (cp_word_same(word, length, task->filter, filter_length) ||
+                       (wanted != CP_UNKNOWN && cp_word_operation(word, length) == wanted));
+  lua_pop(L, 1);
+  return same;
+}
+
+static void push_operations(lua_State *L, int env, const cp_lua_task *task) {
+  cp_push_list(L, task->task.answer);
+  int list = lua_gettop(L), count = 0;
+  lua_newtable(L);
+  for (int i = 1; i <= (int)lua_rawlen(L, list); i++) {
+    lua_rawgeti(L, list, i);
+    if (!lua_istable(L, -1)) lua_newtable(L);
+    push_entry(L, env, task, lua_gettop(L));
+    int handle = lua_gettop(L);
+    if (lua_istable(L, handle) && passes(L, &task->task, handle))
+      lua_rawseti(L, list + 1, ++count);
+    lua_settop(L, list + 1);
+  }
+}
+
+static void push_one(lua_State *L, int env, const cp_lua_task *task) {
+  cp_push_operation(L, env, &task->task.operation);
+  int handle = lua_gettop(L);
+  cp_push_status(L, task);
+  set_entry(L, handle, handle + 1, "status");
+  lua_getfield(L, handle + 1, "document");
+  copy_text(L, lua_gettop(L), "lastActionDateTime", handle, "changed_at");
+  lua_settop(L, handle);
+}
+
+static void push_success(lua_State *L, int env, cp_lua_task *task) {
+  switch (task->result) {
+    case CP_RESULT_OPERATION: cp_push_operation(L, env, &task->task.operation); break;
+    case CP_RESULT_STATUS:
+    case CP_RESULT_OFFER_STATUS: cp_push_status(L, task); break;
+    case CP_RESULT_OPERATIONS: push_operations(L, env, task); break;
+    case CP_RESULT_ONE_OPERATION: push_one(L, env, task); break;
+  }
+}
+
+int cp_task_result(lua_State *L, int env, cp_lua_task *task) {
+  luaL_checkstack(L, 30, "a result");
+  if (task->raised) {
+    lua_getfield(L, env, "raised");
+    cp_rawgetp(L, -1, task);
+    return lua_error(L);
+  }
+  if (task->task.outcome.no_memory) return luaL_error(L, "not enough memory");
+  if (task->task.outcome.code == CP_CODE_NONE) {
+    push_success(L, env, task);
+    return 1;
+  }
+  lua_pushnil(L);
+  cp_push_error(L, env, task);
+  return 2;
+}
+
+/* Methods */
+
+static cp_lua_task *check_task(lua_State *L) {
+  return luaL_checkudata(L, 1, CP_TASK);
+}
+
+/* task:done(): has it ended? */
+static int task_done(lua_State *L) {
+  lua_pushboolean(L, check_task(L)->task.stage == CP_STAGE_ENDED);
+  return 1;
+}
+
+/* task:result(): what the method would have returned; raises before the end. */
+static int task_result(lua_State *L) {
+  cp_lua_task *task = check_task(L);
+  if (task->task.stage != CP_STAGE_ENDED)
+    return luaL_error(L, "the task has not ended: call client:step until task:done()");
+  return cp_task_result(L, cp_push_env(L, 1), task);
+}
+
+/* task:cancel(): ends it at once (`canceled`); an operation that was begun goes on. */
+static int task_cancel(lua_State *L) {
+  cp_lua_task *task = check_task(L);
+  if (task->task.stage != CP_STAGE_ENDED)
+    cp_task_stop(L, cp_push_env(L, 1), task, CP_CODE_CANCELED);
+  return 0;
+}
+
+static int task_tostring(lua_State *L) {
+  cp_lua_task *task = check_task(L);
+  lua_pushfstring(L, "cloudpartner task (%s, %s)", task->call,
+                  task->task.stage == CP_STAGE_ENDED ? "ended" : "open");
+  return 1;
+}
+
+/* An open task is in its client's table, so this is one that has ended, or the state's end. */
+static int task_gc(lua_State *L) {
+  cp_lua_task *task = check_task(L);
+  if (task->exchange) cp_exchange_abandon(task->exchange);
+  task->exchange = NULL;
+  if (task->raised) {
+    int env = cp_push_env(L, 1);
+    lua_pushnil(L);
+    cp_task_note(L, env, "raised", task);
+  }
+  cp_task_free(&task->client->tasks, &task->task);
+  return 0;
+}
+
+static const luaL_Reg methods[] = {
+    {"done", task_done},
+    {"result", task_result},
+    {"cancel", task_cancel},
+    {NULL, NULL},
+};
+
+void cp_open_task(lua_State *L) {
+  luaL_newmetatable(L, CP_TASK);
+  lua_pushcfunction(L, task_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, task_tostring);
+  lua_setfield(L, -2, "__tostring");
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,104 @@
+/*
+** memory.c - the one seam to malloc, and text of bounded length
+*/
+#include "memory.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *cp_calloc(size_t size) {
+  return calloc(1, size);
+}
+
+void *cp_realloc(void *block, size_t size) {
+  return realloc(block, size);
+}
+
+void cp_free(void *block) {
+  free(block);
+}
+
+char *cp_strndup(const char *text, size_t length) {
+  char *copy = text ? cp_calloc(length + 1) : NULL;
+  if (copy) memcpy(copy, text, length);
+  return copy;
+}
+
+char *cp_strdup(const char *text) {
+  return text ? cp_strndup(text, strlen(text)) : NULL;
+}
+
+void cp_wipe(void *block, size_t size) {
+  volatile unsigned char *byte = block;
+  while (size--) *byte++ = 0;
+}
+
+void cp_free_secret(char *text) {
+  if (text) cp_wipe(text, strlen(text));
+  cp_free(text);
+}
+
+static bool reserve(cp_text *text, size_t more) {
+  if (more > SIZE_MAX / 2 - text->length - 1) return false;
+  size_t needed = text->length + more + 1;
+  if (text->limit && needed - 1 > text->limit) return false;
+  if (needed <= text->size) return true;
+  size_t size = text->size ? text->size : 64;
+  while (size < needed) size *= 2;
+  char *data = cp_realloc(text->data, size);
+  if (!data) return false;
+  text->data = data;
+  text->size = size;
+  return true;
+}
+
+bool cp_text_add(cp_text *text, const void *data, size_t length) {
+  if (!reserve(text, length)) return false;
+  if (length) memcpy(text->data + text->length, data, length);
+  text->length += length;
+  text->data[text->length] = '\0';
+  return true;
+}
+
+bool cp_text_puts(cp_text *text, const char *string) {
+  return cp_text_add(text, string, strlen(string));
+}
+
+bool cp_text_putc(cp_text *text, char c) {
+  return cp_text_add(text, &c, 1);
+}
+
+bool cp_text_printf(cp_text *text, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(NULL, 0, format, arguments);
+  va_end(arguments);
+  if (length < 0 || !reserve(text, (size_t)length)) return false;
+  va_start(arguments, format);
+  vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+  va_end(arguments);
+  text->length += (size_t)length;
+  return true;
+}
+
+void cp_text_clear(cp_text *text) {
+  text->length = 0;
+  if (text->data) text->data[0] = '\0';
+}
+
+void cp_text_free(cp_text *text) {
+  cp_free(text->data);
+  *text = (cp_text){.limit = text->limit};
+}
+
+void cp_text_free_secret(cp_text *text) {
+  if (text->data) cp_wipe(text->data, text->size);
+  cp_text_free(text);
+}
+
+const char *cp_text_get(const cp_text *text) {
+  return text->data ? text->data : "";
+}

@@ -1,0 +1,29 @@
+/*
+** operation.h - what is known of one operation, as machines need it
+*/
+#ifndef CP_OPERATION_H
+#define CP_OPERATION_H
+
+#include <stdbool.h>
+
+#include "words.h"
+
+/* All zero is an operation of which nothing is known. The texts are its own. */
+typedef struct cp_operation {
+  char *publisher;
+  char *offer;
+  char *id;  /* NULL while it is not known */
+  char *url; /* absolute, where its status is; checked against the endpoint at each use */
+  char *cancels;       /* of a cancel: the id of what it is to end */
+  double submitted_at; /* Unix seconds; -1 when not known */
+  cp_kind kind;
+  bool adopted; /* found, not submitted here */
+  bool done;    /* already over */
+} cp_operation;
+
+/* Replaces a text by a copy of another; false, and nothing changed, without memory. */
+bool cp_operation_set(char **field, const char *text);
+
+void cp_operation_free(cp_operation *operation);
+
+#endif

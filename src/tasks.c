@@ -1,0 +1,305 @@
+/*
+** tasks.c - what is under way: machines, a heap of timers, the client's queue
+*/
+#include "tasks.h"
+
+#include <math.h>
+
+/* Lists */
+
+static void append(cp_list *list, cp_task *task) {
+  task->list = list;
+  task->previous = list->last;
+  task->next = NULL;
+  *(list->last ? &list->last->next : &list->first) = task;
+  list->last = task;
+}
+
+static void leave_list(cp_task *task) {
+  cp_list *list = task->list;
+  if (!list) return;
+  *(task->previous ? &task->previous->next : &list->first) = task->next;
+  *(task->next ? &task->next->previous : &list->last) = task->previous;
+  task->list = NULL;
+}
+
+/* The heap of timers: the parent of place i is i / 2, counted from 1 */
+
+static cp_task **place(cp_tasks *tasks, size_t i) {
+  return &tasks->heap[i - 1];
+}
+
+static void put(cp_tasks *tasks, size_t i, cp_task *task) {
+  *place(tasks, i) = task;
+  task->timer = i;
+}
+
+static void rise(cp_tasks *tasks, size_t i, cp_task *task) {
+  for (; i > 1 && (*place(tasks, i / 2))->key > task->key; i /= 2)
+    put(tasks, i, *place(tasks, i / 2));
+  put(tasks, i, task);
+}
+
+static size_t smaller_child(cp_tasks *tasks, size_t i) {
+  size_t child = 2 * i;
+  bool right = child < tasks->heap_count &&
+               (*place(tasks, child + 1))->key < (*place(tasks, child))->key;
+  return child + right;
+}
+
+static void sink(cp_tasks *tasks, size_t i, cp_task *task) {
+  while (2 * i <= tasks->heap_count) {
+    size_t child = smaller_child(tasks, i);
+    if ((*place(tasks, child))->key >= task->key) break;
+    put(tasks, i, *place(tasks, child));
+    i = child;
+  }
+  put(tasks, i, task);
+}
+
+/* Memory for a timer of each open task is taken when the task is added, so this can't fail. */
+static void set_timer(cp_tasks *tasks, cp_task *task, double key) {
+  task->key = key;
+  if (key < INFINITY) rise(tasks, ++tasks->heap_count, task);
+}
+
+static void clear_timer(cp_tasks *tasks, cp_task *task) {
+  size_t hole = task->timer;
+  if (hole == 0) return;
+  task->timer = 0;
+  cp_task *last = *place(tasks, tasks->heap_count--);
+  if (last == task) return;
+  if (hole > 1 && (*place(tasks, hole / 2))->key > last->key)
+    rise(tasks, hole, last);
+  else
+    sink(tasks, hole, last);
+}
+
+static bool reserve_timers(cp_tasks *tasks, size_t count) {
+  if (count <= tasks->heap_size) return true;
+  size_t size = tasks->heap_size ? tasks->heap_size * 2 : 16;
+  cp_task **heap = cp_realloc(tasks->heap, size * sizeof *heap);
+  if (!heap) return false;
+  tasks->heap = heap;
+  tasks->heap_size = size;
+  return true;
+}
+
+/* The container */
+
+static void make_ready(cp_tasks *tasks, cp_task *task) {
+  clear_timer(tasks, task);
+  leave_list(task);
+  if (!task->driven) append(&tasks->ready, task);
+}
+
+bool cp_tasks_add(cp_tasks *tasks, cp_task *task) {
+  if (!reserve_timers(tasks, tasks->open + 1)) return false;
+  tasks->open++;
+  make_ready(tasks, task);
+  return true;
+}
+
+void cp_tasks_free(cp_tasks *tasks) {
+  cp_free(tasks->heap);
+  *tasks = (cp_tasks){0};
+}
+
+void cp_tasks_wake(cp_tasks *tasks, double now) {
+  while (tasks->heap_count && (*place(tasks, 1))->key <= now)
+    make_ready(tasks, *place(tasks, 1));
+}
+
+/* A place for an exchange goes to a submission first. */
+static void admit(cp_tasks *tasks) {
+  while (tasks->in_flight < tasks->places) {
+    cp_task *task = tasks->submissions.first ? tasks->submissions.first : tasks->others.first;
+    if (!task) return;
+    tasks->in_flight++;
+    task->holds_place = true;
+    task->stage = CP_STAGE_ADMITTED;
+    make_ready(tasks, task);
+  }
+}
+
+cp_task *cp_tasks_next(cp_tasks *tasks) {
+  admit(tasks);
+  cp_task *task = tasks->ready.first;
+  if (!task) return NULL;
+  leave_list(task);
+  task->driven = true;
+  return task;
+}
+
+double cp_tasks_timeout(const cp_tasks *tasks, double now) {
+  bool queued = tasks->submissions.first || tasks->others.first;
+  if (tasks->ready.first || (queued && tasks->in_flight < tasks->places)) return 0;
+  return tasks->heap_count ? fmax(tasks->heap[0]->key - now, 0) : -1;
+}
+
+/* A task's way */
+
+static void give_place_back(cp_tasks *tasks, cp_task *task) {
+  if (task->holds_place) tasks->in_flight--;
+  task->holds_place = false;
+}
+
+static void detach(cp_tasks *tasks, cp_task *task) {
+  clear_timer(tasks, task);
+  leave_list(task);
+  give_place_back(tasks, task);
+}
+
+static void end(cp_tasks *tasks, cp_task *task, const cp_outcome *outcome) {
+  if (task->stage == CP_STAGE_ENDED) return;
+  detach(tasks, task);
+  task->outcome = *outcome;
+  task->stage = CP_STAGE_ENDED;
+  tasks->open--;
+}
+
+void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code) {
+  end(tasks, task, &(cp_outcome){.code = code, .sent = task->sent});
+}
+
+void cp_task_free(cp_tasks *tasks, cp_task *task) {
+  cp_task_end(tasks, task, CP_CODE_CANCELED);
+  if (task->answer) cp_answer_free(task->answer);
+  cp_free(task->answer);
+  cp_text_free(&task->document);
+  cp_operation_free(&task->operation);
+  cp_free(task->filter);
+  cp_free(task->body);
+  cp_free(task->if_match);
+  cp_free_secret(task->headers);
+  *task = (cp_task){.stage = CP_STAGE_ENDED};
+}
+
+/* From here on whoever comes first may drive it, once it is ready again. */
+static cp_want park(cp_tasks *tasks, cp_task *task, double key) {
+  task->driven = false;
+  clear_timer(tasks, task);
+  set_timer(tasks, task, fmin(key, task->deadline));
+  return CP_WANT_NOTHING;
+}
+
+static void enqueue(cp_tasks *tasks, cp_task *task) {
+  bool submits = cp_api_is_submission(task->todo.as.send.endpoint);
+  task->stage = CP_STAGE_QUEUED;
+  append(submits ? &tasks->submissions : &tasks->others, task);
+}
+
+/* When the exchange is given up, whether it was queued or in flight. */
+static double send_limit(const cp_task *task) {
+  return task->todo.as.send.limit > 0 ? task->todo.as.send.limit : INFINITY;
+}
+
+static void end_by_machine(cp_tasks *tasks, cp_task *task) {
+  bool failed = task->todo.kind == CP_TODO_FAILED;
+  cp_outcome outcome = {.sent = task->sent};
+  if (failed)
+    outcome = (cp_outcome){.code = task->todo.as.failed.code,
+                           .sent = task->todo.as.failed.sent,
+                           .of_answer = task->todo.as.failed.of_answer,
+                           .no_memory = task->todo.as.failed.code == CP_CODE_NONE};
+  end(tasks, task, &outcome);
+}
+
+static cp_want end_by_deadline(cp_tasks *tasks, cp_task *task) {
+  cp_task_end(tasks, task, CP_CODE_DEADLINE);
+  return CP_WANT_END;
+}
+
+static cp_want think(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
+  task->machine->next(&task->as, clock, &task->todo);
+  bool goes_on = task->todo.kind == CP_TODO_SEND || task->todo.kind == CP_TODO_WAIT;
+  if (goes_on && clock->now >= task->deadline) return end_by_deadline(tasks, task);
+  switch (task->todo.kind) {
+    case CP_TODO_SEND: enqueue(tasks, task); return park(tasks, task, send_limit(task));
+    case CP_TODO_WAIT: task->stage = CP_STAGE_PAUSE; return CP_WANT_MORE;
+    case CP_TODO_CALL: return CP_WANT_CALL;
+    default: end_by_machine(tasks, task); return CP_WANT_END;
+  }
+}
+
+/* Goes on to `after`, with an event on the way when somebody wants it. */
+static cp_want tell(const cp_tasks *tasks, cp_task *task, cp_event event, cp_stage after) {
+  task->stage = after;
+  task->event = event;
+  return tasks->logs ? CP_WANT_LOG : CP_WANT_MORE;
+}
+
+static cp_want pause(const cp_tasks *tasks, cp_task *task) {
+  bool polls = task->todo.as.wait.reason == CP_BEFORE_POLL;
+  return tell(tasks, task, polls ? CP_EVENT_POLL : CP_EVENT_RETRY, CP_STAGE_LIE_DOWN);
+}
+
+static cp_want lie_down(cp_tasks *tasks, cp_task *task) {
+  task->stage = CP_STAGE_ASLEEP;
+  return park(tasks, task, task->todo.as.wait.until);
+}
+
+static cp_want launch(cp_task *task) {
+  task->stage = CP_STAGE_FLIGHT;
+  if (cp_api_is_submission(task->todo.as.send.endpoint)) task->sent = CP_SENT_MAYBE;
+  return CP_WANT_EXCHANGE;
+}
+
+/* An answer that has come is never given up for a deadline that has passed meanwhile. */
+static bool may_be_ended(const cp_task *task) {
+  return task->stage != CP_STAGE_THINK && task->stage != CP_STAGE_ANSWERED &&
+         task->stage != CP_STAGE_DIGEST && task->stage != CP_STAGE_ENDED;
+}
+
+static cp_want await_answer(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
+  if (clock->now >= send_limit(task)) return CP_WANT_GIVE_UP;
+  return park(tasks, task, send_limit(task));
+}
+
+static cp_want advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
+  switch (task->stage) {
+    case CP_STAGE_ASLEEP: task->stage = CP_STAGE_THINK; return CP_WANT_MORE;
+    case CP_STAGE_THINK: return think(tasks, task, clock);
+    case CP_STAGE_ADMITTED: task->stage = CP_STAGE_REQUEST; return CP_WANT_TOKEN;
+    case CP_STAGE_REQUEST: return tell(tasks, task, CP_EVENT_REQUEST, CP_STAGE_LAUNCH);
+    case CP_STAGE_LAUNCH: return launch(task);
+    case CP_STAGE_QUEUED: return await_answer(tasks, task, clock);
+    case CP_STAGE_FLIGHT: return await_answer(tasks, task, clock);
+    case CP_STAGE_ANSWERED: return tell(tasks, task, CP_EVENT_ANSWER, CP_STAGE_DIGEST);
+    case CP_STAGE_DIGEST: return CP_WANT_DIGEST;
+    case CP_STAGE_PAUSE: return pause(tasks, task);
+    case CP_STAGE_LIE_DOWN: return lie_down(tasks, task);
+    case CP_STAGE_ENDED: return CP_WANT_END;
+  }
+  return CP_WANT_NOTHING;
+}
+
+cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
+  cp_want want;
+  if (may_be_ended(task) && clock->now >= task->deadline) return end_by_deadline(tasks, task);
+  do want = advance(tasks, task, clock);
+  while (want == CP_WANT_MORE);
+  return want;
+}
+
+void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer) {
+  if (task->answer) cp_answer_free(task->answer);
+  cp_free(task->answer);
+  task->answer = answer;
+  task->sent = answer->sent;
+  task->stage = CP_STAGE_ANSWERED;
+  give_place_back(tasks, task);
+  make_ready(tasks, task);
+}
+
+void cp_task_take(cp_task *task, const cp_clock *clock, const cp_digest *digest) {
+  task->renewed = false;
+  task->stage = CP_STAGE_THINK;
+  task->machine->take(&task->as, clock, digest);
+}
+
+void cp_task_send_again(cp_tasks *tasks, cp_task *task) {
+  task->renewed = true;
+  enqueue(tasks, task);
+  park(tasks, task, send_limit(task));
+}
