@@ -1,0 +1,39 @@
+--- What nginx calls when it starts: the parts of the mode that `run` was given.
+
+local clock = require "emulator.clock"
+
+local emulator = {}
+
+local load = {
+  service = function() require "emulator.exchange" end,
+  replay = function()
+    require("emulator.replay").load(ngx.config.prefix() .. "recording.har")
+  end,
+  fast = function() require "emulator.fast" end,
+}
+
+local start = {
+  service = function() require("emulator.catalog").reset() end,
+  replay = function() end,
+  fast = function() require("emulator.fast").start() end,
+}
+
+-- Before nginx listens: what is wrong is told here, and nginx does not start.
+function emulator.load(mode, speed)
+  clock.speed = speed
+  load[mode]()
+end
+
+-- `run` waits for this word; the timer runs in the event loop, so connections are served.
+local function announce()
+  io.stdout:write("ready\n")
+  io.stdout:flush()
+end
+
+function emulator.start(mode)
+  math.randomseed(ngx.now() * 1000 + ngx.worker.pid())
+  start[mode]()
+  ngx.timer.at(0, announce)
+end
+
+return emulator

@@ -1,0 +1,71 @@
+--- HTTP: a request out of nginx, an answer into it.
+
+local guid = require "emulator.guid"
+local ledger = require "emulator.ledger"
+local once = require "emulator.once"
+local service = require "emulator.service"
+
+local exchange = {}
+
+function exchange.origin()
+  local host = ngx.var.http_host or "127.0.0.1:" .. ngx.var.server_port
+  return ngx.var.scheme .. "://" .. host
+end
+
+-- nginx itself would compare If-Match with the ETag of the answer: after an update that
+-- is the new one, and nginx would turn our 200 into a 412.
+local function take_headers()
+  local headers = ngx.req.get_headers()
+  ngx.req.clear_header("If-Match")
+  ngx.req.clear_header("If-None-Match")
+  return headers
+end
+
+function exchange.request()
+  ngx.req.read_body()
+  return {
+    method = ngx.req.get_method(), path = ngx.var.uri, uri = ngx.var.request_uri,
+    args = ngx.req.get_uri_args(), headers = take_headers(),
+    body = ngx.req.get_body_data() or "", origin = exchange.origin(),
+  }
+end
+
+--- Closes the connection without an answer.
+function exchange.hang_up()
+  return ngx.exit(444)
+end
+
+function exchange.send(answer)
+  ngx.status = answer.status
+  for name, value in pairs(answer.headers) do ngx.header[name] = value end
+  ngx.header["Content-Length"] = #answer.body
+  ngx.print(answer.body)
+end
+
+local function add_ids(request)
+  ngx.header["x-ms-request-id"] = guid()
+  ngx.header["x-ms-client-request-id"] = request.headers["x-ms-client-request-id"]
+end
+
+local function add_type(reply)
+  if reply.body == "" then return end
+  ngx.header["Content-Type"] = "application/json; charset=utf-8"
+end
+
+local function answer(request)
+  local rule = once.take(request)
+  if not rule then return service.answer(request) end
+  return once.answer(rule, request, service.answer)
+end
+
+function exchange.serve()
+  local request = exchange.request()
+  ledger.request(ngx.var.connection_requests == "1")
+  local reply = answer(request)
+  if not reply then return exchange.hang_up() end
+  add_ids(request)
+  add_type(reply)
+  exchange.send(reply)
+end
+
+return exchange
