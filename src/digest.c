@@ -138,17 +138,18 @@ static bool read_number(const char *text, size_t length, double *number) {
   return true;
 }
 
-/* A date counts by the server's own clock, so that ours may be wrong. */
-static double until_date(const cp_text *headers, const char *value, size_t length) {
+/* A date counts by the server's own clock, so that ours may be wrong; else by ours. */
+static double until_date(const cp_text *headers, const char *value, size_t length,
+                         double wall) {
   size_t date_length;
   double then = cp_http_date(value, length);
   const char *date = cp_header(headers, "date", &date_length);
   double now = date ? cp_http_date(date, date_length) : -1;
-  return then < 0 || now < 0 ? -1 : bounded(then - now);
+  return then < 0 ? -1 : bounded(then - (now < 0 ? wall : now));
 }
 
 /* The first hint that can be read; those in milliseconds are the finer ones. */
-static double read_hint(const cp_text *headers) {
+static double read_hint(const cp_text *headers, double wall) {
   static const char *const in_ms[] = {"retry-after-ms", "x-ms-retry-after-ms"};
   size_t length;
   double number;
@@ -158,7 +159,7 @@ static double read_hint(const cp_text *headers) {
       return bounded(number / 1000);
   if (!(value = cp_header(headers, "retry-after", &length))) return -1;
   if (read_number(value, length, &number)) return bounded(number);
-  return until_date(headers, value, length);
+  return until_date(headers, value, length, wall);
 }
 
 /* Docs to 2020 say Operation-Location, later ones Location. */
@@ -169,13 +170,13 @@ static const char *read_location(const cp_text *headers, size_t *length) {
   return value && *length ? value : NULL;
 }
 
-void cp_digest_headers(const cp_answer *answer, cp_digest *digest) {
+void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) {
   *digest = (cp_digest){
       .failure = answer->failure,
       .sent = answer->sent,
       .certificate_refused = answer->certificate_refused,
       .http_status = answer->http_status,
-      .retry_after = read_hint(&answer->headers),
+      .retry_after = read_hint(&answer->headers, wall),
   };
   digest->location = read_location(&answer->headers, &digest->location_length);
 }

@@ -68,8 +68,11 @@ typedef struct cp_digest {
   size_t entry_count;
 } cp_digest;
 
-/* Fills all that status line and headers tell; the document's part is left at zero. */
-void cp_digest_headers(const cp_answer *answer, cp_digest *digest);
+/*
+** Fills all that status line and headers tell; the document's part is left at zero. `wall` is
+** the time in Unix seconds, for a hint that is a date where the server tells none of its own.
+*/
+void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest);
 
 /* Finds a header by name in any letter case; NULL, or its value without blanks around it. */
 const char *cp_header(const cp_text *headers, const char *name, size_t *length);

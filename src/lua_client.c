@@ -269,8 +269,7 @@ static void stop_tasks(lua_State *L, int env) {
   int tasks = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
     cp_lua_task *task = lua_touserdata(L, -1);
-    if (task->exchange) cp_exchange_abandon(task->exchange);
-    task->exchange = NULL;
+    cp_task_abandon(task);
     cp_task_end(&task->client->tasks, &task->task, CP_CODE_CANCELED);
   }
   lua_newtable(L);

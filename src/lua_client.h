@@ -22,6 +22,7 @@
 
 typedef struct cp_client {
   bool open;
+  int flying; /* exchanges with the engine */
   cp_service service;
   cp_route route; /* until a port takes it over */
   cp_port *port;
@@ -93,6 +94,9 @@ void cp_task_begin(lua_State *L, cp_lua_task *task);
 
 /* Ends the task on top of the stack before it began. */
 void cp_task_refuse(cp_lua_task *task, cp_code code);
+
+/* Gives up the exchange of a task that is in flight, if one is. */
+void cp_task_abandon(cp_lua_task *task);
 
 /* Ends a task now: nothing of it goes on. */
 void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code);

@@ -417,34 +417,50 @@ void cp_push_error_body(lua_State *L, const cp_answer *answer, cp_said *said) {
   if (lua_type(L, details) == LUA_TSTRING) look_into_text(L, details, said);
 }
 
-/* Pushes "name: text" of the first message of level `error`, or just the first one. */
-static bool push_step_reason(lua_State *L, int step) {
-  int top = lua_gettop(L);
-  lua_getfield(L, step, "messages");
-  for (int i = 1; i <= (int)lua_rawlen(L, top + 1); i++) {
-    lua_rawgeti(L, top + 1, i);
-    if (has_text(L, top + 2, "level", "error")) {
-      lua_getfield(L, step, "name");
-      lua_getfield(L, top + 2, "text");
-      lua_pushfstring(L, "%s: %s", lua_isstring(L, -2) ? lua_tostring(L, -2) : "a step",
-                      lua_tostring(L, -1));
-      lua_replace(L, top + 1);
-      lua_settop(L, top + 1);
-      return true;
-    }
-    lua_settop(L, top + 1);
+/* The place of the first message of level `error`; else of the first one, or 0: `otherwise`. */
+static int telling_message(lua_State *L, int messages, int otherwise) {
+  int place = 0, count = (int)lua_rawlen(L, messages);
+  for (int i = 1; !place && i <= count; i++) {
+    lua_rawgeti(L, messages, i);
+    if (has_text(L, lua_gettop(L), "level", "error")) place = i;
+    lua_pop(L, 1);
   }
-  lua_settop(L, top);
-  return false;
+  return place || !count ? place : otherwise;
 }
 
-/* Pushes the reason that a list of steps gives: an error's message; false: none. */
+/* Pushes "name: text" of the step or status at `from`; false: it has nothing to say. */
+static bool push_reason_of(lua_State *L, int from, int otherwise) {
+  int top = lua_gettop(L);
+  lua_getfield(L, from, "messages");
+  int place = lua_istable(L, -1) ? telling_message(L, top + 1, otherwise) : 0;
+  if (!place) {
+    lua_settop(L, top);
+    return false;
+  }
+  lua_rawgeti(L, top + 1, place);
+  lua_getfield(L, top + 2, "text");
+  lua_getfield(L, from, "name");
+  if (lua_isstring(L, -1))
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), lua_tostring(L, -2));
+  else
+    lua_pop(L, 1);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return true;
+}
+
+/* What blocks speaks even by a message that is no error. */
+static bool push_blocked_reason(lua_State *L, int status) {
+  lua_getfield(L, status, "blocked_by");
+  return lua_istable(L, -1) && push_reason_of(L, lua_gettop(L), 1);
+}
+
 static bool push_steps_reason(lua_State *L, int status) {
   lua_getfield(L, status, "steps");
   int steps = lua_gettop(L);
   for (int i = 1; i <= (int)lua_rawlen(L, steps); i++) {
     lua_rawgeti(L, steps, i);
-    if (push_step_reason(L, steps + 1)) return true;
+    if (push_reason_of(L, steps + 1, 0)) return true;
     lua_settop(L, steps);
   }
   return false;
@@ -463,8 +479,8 @@ void cp_push_reason(lua_State *L, const cp_lua_task *task) {
   cp_push_status(L, task);
   int status = lua_gettop(L);
   if (lua_isnil(L, status)) return;
-  if (!push_error_reason(L, status) && !push_step_reason(L, status) &&
-      !push_steps_reason(L, status))
+  if (!push_error_reason(L, status) && !push_blocked_reason(L, status) &&
+      !push_reason_of(L, status, 0) && !push_steps_reason(L, status))
     lua_pushnil(L);
   lua_replace(L, status);
   lua_settop(L, status);

@@ -51,7 +51,6 @@ static bool read_clock(drive *d) {
 static void answer_failure(drive *d, cp_failure failure, cp_sent sent, const char *detail) {
   cp_answer *answer = cp_calloc(sizeof *answer);
   if (!answer) {
-    d->task->task.outcome.no_memory = true;
     cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_NETWORK);
     d->task->task.outcome.no_memory = true;
     return;
@@ -127,7 +126,9 @@ static void exchange(drive *d) {
   cp_port *port = cp_client_port(d->client);
   if (port) d->task->exchange = cp_port_submit(port, &request, d->task);
   if (!port) cp_request_free(&request);
-  if (!d->task->exchange)
+  if (d->task->exchange)
+    d->client->flying++;
+  else
     answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "no thread, descriptor or memory for it");
 }
 
@@ -159,7 +160,6 @@ static void read_status(drive *d, cp_document document, cp_digest *digest) {
     digest->changed = digest->understood;
     if (digest->understood) keep_document(task, digest);
   }
-  if (digest->understood) task->hint = digest->retry_after;
 }
 
 static bool may_renew(const drive *d) {
@@ -183,7 +183,8 @@ static void digest_answer(drive *d) {
   }
   cp_digest digest;
   cp_document document = cp_api_document(task->todo.as.send.endpoint);
-  cp_digest_headers(task->answer, &digest);
+  cp_digest_headers(task->answer, d->clock.wall, &digest);
+  task->hint = digest.retry_after;
   if (cp_code_of(&digest) == CP_CODE_NONE && document == CP_DOC_LIST)
     cp_digest_document(d->L, document, task->answer, &digest);
   else if (cp_code_of(&digest) == CP_CODE_NONE && document != CP_DOC_NONE)
@@ -194,8 +195,7 @@ static void digest_answer(drive *d) {
 
 static void give_up(drive *d) {
   bool sent = d->task->exchange != NULL;
-  if (sent) cp_exchange_abandon(d->task->exchange);
-  d->task->exchange = NULL;
+  cp_task_abandon(d->task);
   answer_failure(d, CP_FAIL_TIMEOUT, sent ? CP_SENT_MAYBE : CP_SENT_NO, "no answer in time");
 }
 
@@ -242,6 +242,7 @@ static void collect(cp_client *client) {
     cp_lua_task *task = owner;
     if (task) {
       task->exchange = NULL;
+      client->flying--;
       cp_task_answered(&client->tasks, &task->task, answer);
     } else {
       cp_answer_free(answer);
@@ -257,6 +258,7 @@ static int end_parents_tasks(lua_State *L, int env, cp_client *client) {
   int tasks = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
     cp_lua_task *task = lua_touserdata(L, -1);
+    if (task->exchange) client->flying--;
     task->exchange = NULL;
     task->task.sent = CP_SENT_MAYBE;
     cp_task_end(&client->tasks, &task->task, CP_CODE_NETWORK);
@@ -298,10 +300,9 @@ void cp_rest(lua_State *L, int env, cp_client *client, double seconds) {
   double next = cp_tasks_timeout(&client->tasks, cp_client_now(L, env, client));
   if (next >= 0) seconds = fmin(seconds, next);
   if (seconds <= 0) return;
-  bool in_flight = client->tasks.in_flight > 0;
-  if (!in_flight && !(seconds < INFINITY))
+  if (!client->flying && !(seconds < INFINITY))
     luaL_error(L, "this call would wait for ever: it waits for a task that waits for it");
-  if (!in_flight && client->has_sleep) {
+  if (!client->flying && client->has_sleep) {
     sleep_as_told(L, env, seconds);
     return;
   }

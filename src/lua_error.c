@@ -97,16 +97,15 @@ static void set_value(lua_State *L, int table, const char *name, int index) {
 }
 
 /* What the answer's head tells. */
-static void set_head(lua_State *L, int error, const cp_answer *answer) {
-  cp_digest digest;
+static void set_head(lua_State *L, int error, const cp_task *task) {
+  const cp_answer *answer = task->answer;
   size_t length = 0;
-  cp_digest_headers(answer, &digest);
   if (answer->http_status) {
     lua_pushinteger(L, answer->http_status);
     lua_setfield(L, error, "http_status");
   }
-  if (digest.retry_after >= 0) {
-    lua_pushnumber(L, digest.retry_after);
+  if (task->hint >= 0) {
+    lua_pushnumber(L, task->hint);
     lua_setfield(L, error, "retry_after");
   }
   const char *id = cp_header_request_id(&answer->headers, &length);
@@ -118,7 +117,7 @@ static void set_answer(lua_State *L, int error, const cp_task *task) {
   cp_push_error_body(L, task->answer, &said);
   if (said.request_id) set_value(L, error, "request_id", said.request_id);
   set_value(L, error, "service_code", said.code);
-  set_head(L, error, task->answer);
+  set_head(L, error, task);
   set_value(L, error, "details", error + 1);
   push_message_of_answer(L, task, &said);
   lua_setfield(L, error, "message");

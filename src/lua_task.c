@@ -98,9 +98,15 @@ void cp_task_refuse(cp_lua_task *task, cp_code code) {
 
 /* Ending one */
 
-void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
-  if (task->exchange) cp_exchange_abandon(task->exchange);
+void cp_task_abandon(cp_lua_task *task) {
+  if (!task->exchange) return;
+  cp_exchange_abandon(task->exchange);
   task->exchange = NULL;
+  task->client->flying--;
+}
+
+void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
+  cp_task_abandon(task);
   cp_task_end(&task->client->tasks, &task->task, code);
   lua_pushnil(L);
   cp_task_note(L, env, "tasks", task);
@@ -256,8 +262,7 @@ static int task_tostring(lua_State *L) {
 /* An open task is in its client's table, so this is one that has ended, or the state's end. */
 static int task_gc(lua_State *L) {
   cp_lua_task *task = check_task(L);
-  if (task->exchange) cp_exchange_abandon(task->exchange);
-  task->exchange = NULL;
+  cp_task_abandon(task);
   if (task->raised) {
     int env = cp_push_env(L, 1);
     lua_pushnil(L);

@@ -76,7 +76,7 @@ typedef struct cp_task {
   cp_text document;  /* the last status that was understood, as it came */
   cp_state state;    /* and what it said */
   bool blocked;
-  double hint;            /* the delay that came with it; -1: none */
+  double hint;            /* the delay that came with the last answer; -1: none */
   cp_operation operation; /* the one that this is about */
   char *filter;           /* of a list: the status asked for */
   char *body;             /* of a submission */
