@@ -8,7 +8,10 @@
 
 #include "url.h"
 
-/* In a path, {p} stands for the publisher, {o} for the offer, {i} for the operation's id. */
+/*
+** In a path, {p} stands for the publisher, {o} for the offer, {i} for the operation's
+** id.
+*/
 static const struct {
   const char *method;
   const char *path;
@@ -16,7 +19,8 @@ static const struct {
 } endpoints[] = {
     [CP_ENDPOINT_POLL] = {"GET", NULL, CP_DOC_OPERATION},
     [CP_ENDPOINT_GOLIVE] = {"POST", "/api/publishers/{p}/offers/{o}/golive", CP_DOC_NONE},
-    [CP_ENDPOINT_PUBLISH] = {"POST", "/api/publishers/{p}/offers/{o}/publish", CP_DOC_NONE},
+    [CP_ENDPOINT_PUBLISH] = {"POST", "/api/publishers/{p}/offers/{o}/publish",
+                             CP_DOC_NONE},
     [CP_ENDPOINT_CANCEL] = {"POST", "/api/publishers/{p}/offers/{o}/cancel", CP_DOC_NONE},
     [CP_ENDPOINT_OFFER_STATUS] = {"GET", "/api/publishers/{p}/offers/{o}/status",
                                   CP_DOC_OFFER_STATUS},
@@ -63,7 +67,8 @@ static bool add_pair(cp_text *url, const char *name, const char *value) {
 
 bool cp_api_url(const cp_service *service, cp_endpoint endpoint, const cp_operation *of,
                 const char *filter, cp_text *url) {
-  return cp_text_puts(url, service->base) && add_path(url, endpoints[endpoint].path, of) &&
+  return cp_text_puts(url, service->base) &&
+         add_path(url, endpoints[endpoint].path, of) &&
          add_pair(url, "?api-version=", service->api_version) &&
          (!filter || add_pair(url, "&status=", filter));
 }

@@ -49,8 +49,9 @@ bool cp_api_is_submission(cp_endpoint endpoint);
 cp_endpoint cp_api_submission(cp_kind kind);
 
 /*
-** Appends the whole URL of an endpoint, its ids percent-encoded. `filter`: a status to ask
-** the list of operations for, or NULL. False without memory. Not for CP_ENDPOINT_POLL.
+** Appends the whole URL of an endpoint, its ids percent-encoded. `filter`: a status to
+** ask the list of operations for, or NULL. False without memory. Not for
+** CP_ENDPOINT_POLL.
 */
 bool cp_api_url(const cp_service *service, cp_endpoint endpoint, const cp_operation *of,
                 const char *filter, cp_text *url);

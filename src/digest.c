@@ -57,7 +57,8 @@ static double seconds_since_1970(int year, int month, int day, int hour, int min
   if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31) return -1;
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || !(second >= 0 && second < 61))
     return -1;
-  return (double)days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+  return (double)days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60 +
+         second;
 }
 
 static int month_number(const char *name) {
@@ -73,16 +74,16 @@ double cp_http_date(const char *text, size_t length) {
   if (length >= sizeof copy) return -1;
   memcpy(copy, text, length);
   copy[length] = '\0';
-  if (sscanf(copy, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute,
-             &second) != 6)
+  if (sscanf(copy, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour,
+             &minute, &second) != 6)
     return -1;
   return seconds_since_1970(year, month_number(month), day, hour, minute, second);
 }
 
 double cp_iso_time_read(const char *text) {
   int year, month, day, hour, minute, second, used = 0, milliseconds = 0;
-  if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second,
-             &used) != 6)
+  if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
+             &second, &used) != 6)
     return -1;
   text += used;
   if (*text == '.' && sscanf(text + 1, "%3d", &milliseconds) == 1)
@@ -129,7 +130,10 @@ static bool read_number(const char *text, size_t length, double *number) {
   double value = 0, unit = 1;
   if (i == length || length > 300) return false;
   for (; i < length; i++) {
-    if (text[i] == '.' && !fraction) { fraction = true; continue; }
+    if (text[i] == '.' && !fraction) {
+      fraction = true;
+      continue;
+    }
     if (text[i] < '0' || text[i] > '9') return false;
     value = value * 10 + (text[i] - '0');
     if (fraction) unit *= 10;
@@ -155,7 +159,8 @@ static double read_hint(const cp_text *headers, double wall) {
   double number;
   const char *value;
   for (int i = 0; i < 2; i++)
-    if ((value = cp_header(headers, in_ms[i], &length)) && read_number(value, length, &number))
+    if ((value = cp_header(headers, in_ms[i], &length)) &&
+        read_number(value, length, &number))
       return bounded(number / 1000);
   if (!(value = cp_header(headers, "retry-after", &length))) return -1;
   if (read_number(value, length, &number)) return bounded(number);

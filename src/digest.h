@@ -1,7 +1,8 @@
 /*
 ** digest.h - the few facts of an answer that a machine needs
-** A digest is filled in two parts: from status line and headers here, from the JSON document
-** by the binding, which decides nothing. Machines read digests and nothing else.
+** A digest is filled in two parts: from status line and headers here, from the JSON
+** document by the binding, which decides nothing. Machines read digests and nothing
+** else.
 */
 #ifndef CP_DIGEST_H
 #define CP_DIGEST_H
@@ -69,21 +70,32 @@ typedef struct cp_digest {
 } cp_digest;
 
 /*
-** Fills all that status line and headers tell; the document's part is left at zero. `wall` is
-** the time in Unix seconds, for a hint that is a date where the server tells none of its own.
+** Fills all that status line and headers tell; the document's part is left at zero.
+** `wall` is the time in Unix seconds, for a hint that is a date where the server tells
+** none of its own.
 */
 void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest);
 
-/* Finds a header by name in any letter case; NULL, or its value without blanks around it. */
+/*
+** Finds a header by name in any letter case; NULL, or its value without blanks around
+** it.
+*/
 const char *cp_header(const cp_text *headers, const char *name, size_t *length);
 
-/* The id by which the service's people find this answer again; NULL when it names none. */
+/*
+** The id by which the service's people find this answer again; NULL when it names none.
+*/
 const char *cp_header_request_id(const cp_text *headers, size_t *length);
 
-/* Unix seconds of an HTTP-date (RFC 9110, 5.6.7, the preferred form); -1 for anything else. */
+/*
+** Unix seconds of an HTTP-date (RFC 9110, 5.6.7, the preferred form); -1 for anything
+** else.
+*/
 double cp_http_date(const char *text, size_t length);
 
-/* UTC as ISO 8601, to the millisecond: 2018-03-26T21:46:01.179Z. `text` holds 25 bytes. */
+/*
+** UTC as ISO 8601, to the millisecond: 2018-03-26T21:46:01.179Z. `text` holds 25 bytes.
+*/
 void cp_iso_time(double unix_seconds, char *text);
 
 /* Unix seconds of such a text; -1 for anything else. */

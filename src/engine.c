@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Handles and connections kept for the next exchanges. */
-#define IDLE_TRANSFERS 32
+#define IDLE_TRANSFERS   32
 #define IDLE_CONNECTIONS 32L
 
 /* The thread sleeps for so long at most, in milliseconds; whoever needs it wakes it. */
@@ -34,7 +34,7 @@ struct cp_port {
   bool raised;
   bool closed;
   unsigned long generation;
-  size_t exchanges; /* of this port, with the engine; the last one of a closed port frees it */
+  size_t exchanges; /* with the engine; the last one of a closed port frees it */
 };
 
 /*
@@ -283,7 +283,10 @@ static void start_over_in_child(void) {
   engine.idle_count = 0;
 }
 
-/* atexit after libcurl's initialization, so that it runs before libcurl's and OpenSSL's. */
+/*
+** atexit after libcurl's initialization, so that it runs before libcurl's and
+** OpenSSL's.
+*/
 static bool prepare(void) {
   if (!engine.prepared) {
     cp_os_pin();
@@ -341,7 +344,10 @@ bool cp_port_is_foreign(const cp_port *port) {
   return port->generation != engine.generation;
 }
 
-/* A parent's exchanges can't be freed in the child: its thread was at them when it forked. */
+/*
+** A parent's exchanges can't be freed in the child: its thread was at them when it
+** forked.
+*/
 void cp_port_close(cp_port *port) {
   if (cp_port_is_foreign(port)) {
     free_port(port);
@@ -372,8 +378,8 @@ static cp_exchange *new_exchange(cp_port *port, cp_request *request, void *owner
     cp_free(answer);
     return NULL;
   }
-  *exchange = (cp_exchange){
-      .port = port, .owner = owner, .request = *request, .answer = answer};
+  *exchange =
+      (cp_exchange){.port = port, .owner = owner, .request = *request, .answer = answer};
   *request = (cp_request){0};
   return exchange;
 }

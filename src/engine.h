@@ -1,8 +1,9 @@
 /*
 ** engine.h - libcurl multi on one thread of the process: requests in, answers out
-** The thread starts with the first exchange and ends with the last Lua state, or at exit.
-** What is in flight belongs to the engine until it is taken, so nothing here ever waits for
-** the network. In a forked child the parent's engine is left alone and a new one starts.
+** The thread starts with the first exchange and ends with the last Lua state, or at
+** exit. What is in flight belongs to the engine until it is taken, so nothing here ever
+** waits for the network. In a forked child the parent's engine is left alone and a new
+** one starts.
 */
 #ifndef CP_ENGINE_H
 #define CP_ENGINE_H
@@ -16,7 +17,10 @@ typedef struct cp_exchange cp_exchange;
 /* A client's mailbox: where its answers arrive, and the descriptor that tells. */
 typedef struct cp_port cp_port;
 
-/* A Lua state begins and ends to use the engine; the last end stops and joins the thread. */
+/*
+** A Lua state begins and ends to use the engine; the last end stops and joins the
+** thread.
+*/
 void cp_engine_enter(void);
 void cp_engine_leave(void);
 
@@ -32,8 +36,8 @@ bool cp_port_is_foreign(const cp_port *port);
 const cp_signal *cp_port_signal(const cp_port *port);
 
 /*
-** Hands a request over; the engine owns its contents then, whatever is returned. NULL when
-** the thread can't be started or there is no memory: nothing was sent.
+** Hands a request over; the engine owns its contents then, whatever is returned. NULL
+** when the thread can't be started or there is no memory: nothing was sent.
 */
 cp_exchange *cp_port_submit(cp_port *port, cp_request *request, void *owner);
 

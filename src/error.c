@@ -6,17 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = {
-    [CP_CODE_NONE] = "none",
+static const char *const names[] = {[CP_CODE_NONE] = "none",
 #define X(constant, name, advice) [CP_CODE_##constant] = (name),
-    CP_CODES(X)
+                                    CP_CODES(X)
 #undef X
 };
 
-static const char *const advices[] = {
-    [CP_CODE_NONE] = "",
+static const char *const advices[] = {[CP_CODE_NONE] = "",
 #define X(constant, name, advice) [CP_CODE_##constant] = (advice),
-    CP_CODES(X)
+                                      CP_CODES(X)
 #undef X
 };
 
@@ -53,16 +51,20 @@ cp_failure cp_failure_named(const char *name) {
 
 static cp_code of_status(int status) {
   switch (status) {
-    case 200: case 202: return CP_CODE_NONE;
-    case 400: case 422: return CP_CODE_INVALID_REQUEST;
+    case 200:
+    case 202: return CP_CODE_NONE;
+    case 400:
+    case 422: return CP_CODE_INVALID_REQUEST;
     case 401: return CP_CODE_UNAUTHORIZED;
     case 403: return CP_CODE_FORBIDDEN;
-    case 404: case 410: return CP_CODE_NOT_FOUND;
+    case 404:
+    case 410: return CP_CODE_NOT_FOUND;
     case 409: return CP_CODE_CONFLICT;
     case 412: return CP_CODE_PRECONDITION_FAILED;
     case 429: return CP_CODE_THROTTLED;
-    default: return status >= 500 && status < 600 ? CP_CODE_SERVER_ERROR
-                                                  : CP_CODE_UNEXPECTED_STATUS;
+    default:
+      return status >= 500 && status < 600 ? CP_CODE_SERVER_ERROR
+                                           : CP_CODE_UNEXPECTED_STATUS;
   }
 }
 
@@ -73,8 +75,12 @@ cp_code cp_code_of(const cp_digest *digest) {
 
 bool cp_code_retryable(cp_code code) {
   switch (code) {
-    case CP_CODE_THROTTLED: case CP_CODE_SERVER_ERROR: case CP_CODE_RESOLVE:
-    case CP_CODE_CONNECT: case CP_CODE_TIMEOUT: case CP_CODE_NETWORK:
+    case CP_CODE_THROTTLED:
+    case CP_CODE_SERVER_ERROR:
+    case CP_CODE_RESOLVE:
+    case CP_CODE_CONNECT:
+    case CP_CODE_TIMEOUT:
+    case CP_CODE_NETWORK:
     case CP_CODE_DEADLINE: return true;
     default: return false;
   }
@@ -124,8 +130,11 @@ static bool add_utf8(cp_text *text, unsigned long c) {
 
 /* The character that an entity names, without & and ;; 0 for one that is not known. */
 static unsigned long entity(const char *name) {
-  static const struct { const char *name; unsigned long c; } known[] = {
-      {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"nbsp", ' '}};
+  static const struct {
+    const char *name;
+    unsigned long c;
+  } known[] = {{"amp", '&'},  {"lt", '<'},    {"gt", '>'},
+               {"quot", '"'}, {"apos", '\''}, {"nbsp", ' '}};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (strcmp(known[i].name, name) == 0) return known[i].c;
   if (name[0] != '#') return 0;
@@ -149,7 +158,10 @@ static unsigned long read_entity(const char *at, const char *end, size_t *used) 
   return entity(name);
 }
 
-/* The end of the tag that begins at `at`; `at` itself when that is just a less-than sign. */
+/*
+** The end of the tag that begins at `at`; `at` itself when that is just a less-than
+** sign.
+*/
 static const char *skip_tag(const char *at, const char *end) {
   bool tag = at + 1 < end && strchr("/!?", at[1] ? at[1] : ' ') != NULL;
   tag = tag || (at + 1 < end && ((at[1] | 32) >= 'a' && (at[1] | 32) <= 'z'));
@@ -167,7 +179,10 @@ static bool add_piece(cp_text *text, size_t start, const char **at, const char *
   size_t used = 1;
   if (**at == '<') {
     const char *after = skip_tag(*at, end);
-    if (after != *at) { *at = after; return add_blank(text, start); }
+    if (after != *at) {
+      *at = after;
+      return add_blank(text, start);
+    }
   }
   unsigned long c = **at == '&' ? read_entity(*at, end, &used) : 0;
   char plain = **at;

@@ -16,10 +16,12 @@ bool cp_add_headers(const cp_client *client, const cp_lua_task *task, bool with_
                     cp_text *headers) {
   const cp_task *of = &task->task;
   bool submits = cp_api_is_submission(of->todo.as.send.endpoint);
-  if (with_token && !cp_text_printf(headers, "Authorization: Bearer %s\n", client->token.text))
+  if (with_token &&
+      !cp_text_printf(headers, "Authorization: Bearer %s\n", client->token.text))
     return false;
   return cp_text_puts(headers, client->headers) &&
-         cp_text_printf(headers, "Content-Type: application/json\nx-ms-client-request-id: %s\n",
+         cp_text_printf(headers,
+                        "Content-Type: application/json\nx-ms-client-request-id: %s\n",
                         of->guid) &&
          (!of->if_match || !submits ||
           cp_text_printf(headers, "If-Match: %s\n", of->if_match)) &&
@@ -68,7 +70,8 @@ bool cp_ask_token(lua_State *L, int env, cp_client *client, double now) {
   client->is_asking = false;
   if (!client->open) return refuse(L, "the client was closed");
   if (ok) return take_token(L, client, now);
-  if (lua_type(L, -1) != LUA_TSTRING) return refuse(L, "the token function raised an error");
+  if (lua_type(L, -1) != LUA_TSTRING)
+    return refuse(L, "the token function raised an error");
   return false;
 }
 
@@ -113,7 +116,8 @@ static void push_request(lua_State *L, const cp_request *request) {
   lua_setfield(L, -2, "headers");
 }
 
-static void fail(cp_answer *answer, cp_failure failure, cp_sent sent, const char *detail) {
+static void fail(cp_answer *answer, cp_failure failure, cp_sent sent,
+                 const char *detail) {
   answer->failure = failure;
   answer->sent = sent;
   cp_text_clear(&answer->detail);
@@ -167,11 +171,13 @@ static void take_body(lua_State *L, int body, size_t max_body, cp_answer *answer
     fail(answer, CP_FAIL_TOO_LARGE, CP_SENT_YES, "an answer over max_body");
 }
 
-static void take_response(lua_State *L, int response, size_t max_body, cp_answer *answer) {
+static void take_response(lua_State *L, int response, size_t max_body,
+                          cp_answer *answer) {
   lua_getfield(L, response, "status");
   double status = lua_tonumber(L, -1);
   if (!(status >= 100 && status <= 999 && status == floor(status))) {
-    fail(answer, CP_FAIL_PROTOCOL, CP_SENT_MAYBE, "the transport's response has no status");
+    fail(answer, CP_FAIL_PROTOCOL, CP_SENT_MAYBE,
+         "the transport's response has no status");
     return;
   }
   answer->http_status = (int)status;
@@ -182,14 +188,17 @@ static void take_response(lua_State *L, int response, size_t max_body, cp_answer
   take_body(L, lua_gettop(L), max_body, answer);
 }
 
-/* nil, message, code: only with one of these codes is it certain that nothing was sent. */
+/*
+** nil, message, code: only with one of these codes is it certain that nothing was sent.
+*/
 static void take_failure(lua_State *L, int message, cp_answer *answer) {
   const char *text = lua_type(L, message) == LUA_TSTRING ? lua_tostring(L, message)
                                                          : "the transport failed";
-  const char *code = lua_type(L, message + 1) == LUA_TSTRING ? lua_tostring(L, message + 1) : "";
+  const char *code =
+      lua_type(L, message + 1) == LUA_TSTRING ? lua_tostring(L, message + 1) : "";
   cp_failure failure = cp_failure_named(code);
-  bool unsent = failure == CP_FAIL_RESOLVE || failure == CP_FAIL_CONNECT ||
-                failure == CP_FAIL_TLS;
+  bool unsent =
+      failure == CP_FAIL_RESOLVE || failure == CP_FAIL_CONNECT || failure == CP_FAIL_TLS;
   fail(answer, failure, unsent ? CP_SENT_NO : CP_SENT_MAYBE, text);
 }
 
@@ -212,7 +221,8 @@ cp_answer *cp_call_transport(lua_State *L, int env, cp_client *client,
     take_results(L, top + 1, max_body, answer);
   else if (answer)
     fail(answer, CP_FAIL_NETWORK, CP_SENT_MAYBE,
-         lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the transport raised an error");
+         lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                                        : "the transport raised an error");
   lua_settop(L, top);
   return answer;
 }
@@ -279,7 +289,8 @@ static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock 
   bool ok = cp_add_url(task->client, &task->task, &url) &&
             cp_add_headers(task->client, task, false, &request.headers);
   request.url = ok ? url.data : "";
-  request.body = cp_api_is_submission(task->task.todo.as.send.endpoint) ? task->task.body : NULL;
+  request.body =
+      cp_api_is_submission(task->task.todo.as.send.endpoint) ? task->task.body : NULL;
   lua_createtable(L, 0, 5);
   push_request(L, &request);
   lua_setfield(L, -2, "request");

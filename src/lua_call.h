@@ -7,14 +7,20 @@
 
 #include "lua_client.h"
 
-/* Sees to a token that serves; false when there is none, with the reason pushed as a string. */
+/*
+** Sees to a token that serves; false when there is none, with the reason pushed as a
+** string.
+*/
 bool cp_ask_token(lua_State *L, int env, cp_client *client, double now);
 
 /* Hands a request to the `transport`; always gives an answer, NULL without memory. */
 cp_answer *cp_call_transport(lua_State *L, int env, cp_client *client,
                              const cp_request *request);
 
-/* Tells `log` (and `observe`, an answer) of the task's event; false with what was raised. */
+/*
+** Tells `log` (and `observe`, an answer) of the task's event; false with what was
+** raised.
+*/
 bool cp_tell(lua_State *L, int env, cp_client *client, const cp_lua_task *task,
              const cp_clock *clock);
 
@@ -22,8 +28,8 @@ bool cp_tell(lua_State *L, int env, cp_client *client, const cp_lua_task *task,
 bool cp_call_back(lua_State *L, int env, const cp_lua_task *task);
 
 /*
-** Appends the headers of a task's request, "Name: value\n" for each; with the token, if that
-** is asked for. False without memory.
+** Appends the headers of a task's request, "Name: value\n" for each; with the token, if
+** that is asked for. False without memory.
 */
 bool cp_add_headers(const cp_client *client, const cp_lua_task *task, bool with_token,
                     cp_text *headers);

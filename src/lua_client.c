@@ -11,8 +11,8 @@
 #include "lua_options.h"
 #include "url.h"
 
-#define DEFAULT_ENDPOINT "https://cloudpartner.azure.com"
-#define DEFAULT_AUTHORITY "https://login.microsoftonline.com"
+#define DEFAULT_ENDPOINT    "https://cloudpartner.azure.com"
+#define DEFAULT_AUTHORITY   "https://login.microsoftonline.com"
 #define DEFAULT_API_VERSION "2017-10-31"
 
 /* Checkers */
@@ -101,7 +101,10 @@ static void set_publisher(lua_State *L, cp_client *client) {
   client->publisher = keep(L, publisher);
 }
 
-/* The text is the client's even while it may be refused, so that a raise leaves no leak. */
+/*
+** The text is the client's even while it may be refused, so that a raise leaves no
+** leak.
+*/
 static void set_base(lua_State *L, const char *name, const char *url, char **base) {
   cp_text text = {.limit = CP_URL_MAX};
   const char *fault = cp_url_base(url, &text);
@@ -112,9 +115,11 @@ static void set_base(lua_State *L, const char *name, const char *url, char **bas
 
 static void set_endpoint(lua_State *L, cp_client *client) {
   cp_service *service = &client->service;
-  set_base(L, "authority", option(L, "authority", "AZURE_AUTHORITY_HOST", DEFAULT_AUTHORITY),
+  set_base(L, "authority",
+           option(L, "authority", "AZURE_AUTHORITY_HOST", DEFAULT_AUTHORITY),
            &service->base);
-  set_base(L, "endpoint", option(L, "endpoint", "CLOUDPARTNER_ENDPOINT", DEFAULT_ENDPOINT),
+  set_base(L, "endpoint",
+           option(L, "endpoint", "CLOUDPARTNER_ENDPOINT", DEFAULT_ENDPOINT),
            &service->base);
   service->api_version = keep(L, option(L, "api_version", NULL, DEFAULT_API_VERSION));
 }
@@ -146,7 +151,8 @@ static void set_functions(lua_State *L, cp_client *client) {
   client->has_random = set_function(L, "random");
 }
 
-static void set_token(lua_State *L, cp_client *client, const char *token, const char *from) {
+static void set_token(lua_State *L, cp_client *client, const char *token,
+                      const char *from) {
   size_t length = strlen(token);
   if (!cp_token_text_ok(token, length)) {
     client->no_token = from;
@@ -162,8 +168,9 @@ static void set_credential(lua_State *L, cp_client *client) {
   const char *credential = option(L, "credential", NULL, NULL);
   bool given = cp_option_given(L, OPTIONS, "credential");
   if (given && (!credential || strcmp(credential, "environment") != 0))
-    luaL_error(L, "option 'credential': this version knows \"environment\" only; for others "
-                  "give a function as option 'token'");
+    luaL_error(L,
+               "option 'credential': this version knows \"environment\" only; for others "
+               "give a function as option 'token'");
   const char *token = environment("CLOUDPARTNER_TOKEN");
   client->no_token = "no token: set CLOUDPARTNER_TOKEN, or give the option 'token'";
   if (token) set_token(L, client, token, "CLOUDPARTNER_TOKEN is not a token");
@@ -240,8 +247,8 @@ static cp_client *new_client(lua_State *L) {
 }
 
 /*
-** cloudpartner.new(options): a client. Options: docs/reference.md. No I/O; raises for a wrong
-** or unknown option.
+** cloudpartner.new(options): a client. Options: docs/reference.md. No I/O; raises for a
+** wrong or unknown option.
 */
 int cp_client_new(lua_State *L) {
   lua_settop(L, 1);
@@ -341,7 +348,10 @@ static int client_timeout(lua_State *L) {
   return 1;
 }
 
-/* client:pollfd(): the descriptor that is readable when `step` is needed; nil with transport. */
+/*
+** client:pollfd(): the descriptor that is readable when `step` is needed; nil with
+** transport.
+*/
 static int client_pollfd(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
   cp_port *port = client->has_transport ? NULL : cp_client_port(client);
@@ -372,8 +382,9 @@ static int client_tasks(lua_State *L) {
 }
 
 /*
-** client:observe(f): `f(exchange)` is called after each exchange, with request and response
-** but without the token; nil stops that. Source of recordings: cloudpartner.har.
+** client:observe(f): `f(exchange)` is called after each exchange, with request and
+** response but without the token; nil stops that. Source of recordings:
+** cloudpartner.har.
 */
 static int client_observe(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
@@ -393,15 +404,17 @@ static int client_tostring(lua_State *L) {
     lua_pushliteral(L, "cloudpartner client (closed)");
   else
     lua_pushfstring(L, "cloudpartner client (publisher %s, %s)",
-                    client->publisher ? client->publisher : "not set", client->service.base);
+                    client->publisher ? client->publisher : "not set",
+                    client->service.base);
   return 1;
 }
 
 static const luaL_Reg methods[] = {
-    {"close", client_close},     {"step", client_step},     {"timeout", client_timeout},
-    {"pollfd", client_pollfd},   {"events", client_events}, {"tasks", client_tasks},
-    {"observe", client_observe}, {"start", cp_client_start}, {"resume", cp_client_resume},
-    {NULL, NULL},
+    {"close", client_close},      {"step", client_step},
+    {"timeout", client_timeout},  {"pollfd", client_pollfd},
+    {"events", client_events},    {"tasks", client_tasks},
+    {"observe", client_observe},  {"start", cp_client_start},
+    {"resume", cp_client_resume}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

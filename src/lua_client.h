@@ -1,9 +1,9 @@
 /*
 ** lua_client.h - the client and its tasks, as the files of the binding share them
-** In all of them `env` is the stack index of a client's environment: a table that holds what
-** C can't: the caller's functions (by option name), the client itself (`client`), its open
-** tasks (`tasks`, by address), the functions of each (`calls`), what a function raised
-** (`raised`), and the metatable of its operations (`operation`).
+** In all of them `env` is the stack index of a client's environment: a table that holds
+** what C can't: the caller's functions (by option name), the client itself (`client`),
+** its open tasks (`tasks`, by address), the functions of each (`calls`), what a
+** function raised (`raised`), and the metatable of its operations (`operation`).
 */
 #ifndef CP_LUA_CLIENT_H
 #define CP_LUA_CLIENT_H
@@ -18,7 +18,7 @@
 #define CP_VERSION "0.1.0"
 
 #define CP_CLIENT "cloudpartner.client"
-#define CP_TASK "cloudpartner.task"
+#define CP_TASK   "cloudpartner.task"
 
 typedef struct cp_client {
   bool open;
@@ -34,7 +34,7 @@ typedef struct cp_client {
   bool asks_token; /* the token is a function */
   bool is_asking;  /* and is being called */
   bool has_transport, has_log, has_observer, has_now, has_sleep, has_random;
-  uint64_t chance[2]; /* the state of its random numbers */
+  uint64_t chance[2];   /* the state of its random numbers */
   const char *no_token; /* what to do about a token that there is none of */
 } cp_client;
 
@@ -101,7 +101,10 @@ void cp_task_abandon(cp_lua_task *task);
 /* Ends a task now: nothing of it goes on. */
 void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code);
 
-/* Pushes what an ended task returns; gives the number of values. Raises what was raised. */
+/*
+** Pushes what an ended task returns; gives the number of values. Raises what was
+** raised.
+*/
 int cp_task_result(lua_State *L, int env, cp_lua_task *task);
 
 /* lua_drive.c: Does for all tasks of the client what can be done now; how many ended. */
@@ -110,7 +113,9 @@ int cp_drive(lua_State *L, int env, cp_client *client);
 /* Waits until there is something to do, at most `seconds`; lets the host's signals in. */
 void cp_rest(lua_State *L, int env, cp_client *client, double seconds);
 
-/* lua_methods.c: the methods that block and can be started, and the one-call functions. */
+/*
+** lua_methods.c: the methods that block and can be started, and the one-call functions.
+*/
 void cp_push_methods(lua_State *L);
 int cp_client_start(lua_State *L);
 int cp_call_method(lua_State *L, const char *name);

@@ -6,7 +6,10 @@
 #include "lua_json.h"
 #include "lua_operation.h"
 
-/* A Lua state that uses the engine says so, and says when it ends: the last one joins it. */
+/*
+** A Lua state that uses the engine says so, and says when it ends: the last one joins
+** it.
+*/
 
 static int leave_engine(lua_State *L) {
   bool *entered = lua_touserdata(L, 1);

@@ -14,8 +14,8 @@
 #if LUA_VERSION_NUM == 501
 #define lua_getuservalue(L, index) lua_getfenv(L, index)
 #define lua_setuservalue(L, index) lua_setfenv(L, index)
-#define lua_rawlen(L, index) lua_objlen(L, index)
-#define luaL_newlib(L, functions) (lua_newtable(L), luaL_register(L, NULL, functions))
+#define lua_rawlen(L, index)       lua_objlen(L, index)
+#define luaL_newlib(L, functions)  (lua_newtable(L), luaL_register(L, NULL, functions))
 #define lua_absindex(L, index) \
   ((index) > 0 || (index) <= LUA_REGISTRYINDEX ? (index) : lua_gettop(L) + (index) + 1)
 
@@ -47,8 +47,8 @@ static inline void *cp_testudata(lua_State *L, int index, const char *type) {
 #define lua_getuservalue(L, index) lua_getiuservalue(L, index, 1)
 #define lua_setuservalue(L, index) lua_setiuservalue(L, index, 1)
 #endif
-#define cp_rawgetp lua_rawgetp
-#define cp_rawsetp lua_rawsetp
+#define cp_rawgetp   lua_rawgetp
+#define cp_rawsetp   lua_rawsetp
 #define cp_testudata luaL_testudata
 #endif
 

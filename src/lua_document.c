@@ -131,7 +131,9 @@ void cp_push_list(lua_State *L, const cp_answer *answer) {
   if (!is_array(body) || !cp_json_decode(L, body->data, body->length)) lua_pushnil(L);
 }
 
-/* The entries lie in a userdata beside the list, so that a raise leaves nothing behind. */
+/*
+** The entries lie in a userdata beside the list, so that a raise leaves nothing behind.
+*/
 static void digest_list(lua_State *L, const cp_answer *answer, cp_digest *digest) {
   lua_newtable(L);
   int keep = lua_gettop(L);
@@ -319,7 +321,10 @@ void cp_push_status(lua_State *L, const cp_lua_task *task) {
 
 /* Errors */
 
-/* Takes a string field of the table at `from` for `*place`, unless that is known already. */
+/*
+** Takes a string field of the table at `from` for `*place`, unless that is known
+** already.
+*/
 static void look(lua_State *L, int from, const char *name, int *place) {
   size_t length;
   const char *text = cp_json_string(L, from, name, &length);
@@ -343,7 +348,10 @@ static void look_at_error(lua_State *L, int from, cp_said *said, int depth) {
   if (text && length && !said->message) said->message = lua_gettop(L);
 }
 
-/* RFC 9110 problem: {"title", "errors": {field: [text, ...]}}: the fields say what to do. */
+/*
+** RFC 9110 problem: {"title", "errors": {field: [text, ...]}}: the fields say what to
+** do.
+*/
 static void look_at_problem(lua_State *L, int from, cp_said *said) {
   size_t length;
   const char *title = cp_json_string(L, from, "title", &length);
@@ -352,7 +360,8 @@ static void look_at_problem(lua_State *L, int from, cp_said *said) {
   if (cp_json_table(L, from, "errors"))
     for (lua_pushnil(L); lua_next(L, text + 1); lua_settop(L, text + 2)) {
       if (lua_istable(L, -1)) lua_rawgeti(L, -1, 1);
-      if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, text + 2) != LUA_TSTRING) continue;
+      if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, text + 2) != LUA_TSTRING)
+        continue;
       lua_pushfstring(L, "%s; %s: %s", lua_tostring(L, text), lua_tostring(L, text + 2),
                       lua_tostring(L, -1));
       lua_replace(L, text);
@@ -392,7 +401,8 @@ static void look_into_text(lua_State *L, int index, cp_said *said) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
   const char *json = memchr(text, '{', length);
-  if (json && cp_json_decode(L, json, length - (size_t)(json - text)) && lua_istable(L, -1))
+  if (json && cp_json_decode(L, json, length - (size_t)(json - text)) &&
+      lua_istable(L, -1))
     look_into(L, lua_gettop(L), said, 1);
   if (said->message || !length) return;
   cp_text plain = {.limit = 1 << 20};
@@ -417,7 +427,10 @@ void cp_push_error_body(lua_State *L, const cp_answer *answer, cp_said *said) {
   if (lua_type(L, details) == LUA_TSTRING) look_into_text(L, details, said);
 }
 
-/* The place of the first message of level `error`; else of the first one, or 0: `otherwise`. */
+/*
+** The place of the first message of level `error`; else of the first one, or 0:
+** `otherwise`.
+*/
 static int telling_message(lua_State *L, int messages, int otherwise) {
   int place = 0, count = (int)lua_rawlen(L, messages);
   for (int i = 1; !place && i <= count; i++) {

@@ -1,6 +1,7 @@
 /*
 ** lua_drive.c - driving tasks: what they want is done here, between two steps
 */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -13,16 +14,18 @@
 
 /* One task being driven. Its userdata lies on the stack meanwhile, so it stays. */
 typedef struct drive {
-  lua_State *L;
   int env;
   cp_client *client;
   cp_lua_task *task;
   cp_clock clock;
 } drive;
 
-/* Ends the task with the value on top of the stack, which comes out where it is asked for. */
-static void raise(drive *d) {
-  cp_task_note(d->L, d->env, "raised", d->task);
+/*
+** Ends the task with the value on top of the stack, which comes out where it is asked
+** for.
+*/
+static void raise(lua_State *L, drive *d) {
+  cp_task_note(L, d->env, "raised", d->task);
   d->task->raised = true;
   cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_CANCELED);
 }
@@ -34,21 +37,22 @@ static int protected_clock(lua_State *L) {
 }
 
 /* `now` and `random` are the caller's too, and may raise. */
-static bool read_clock(drive *d) {
+static bool read_clock(lua_State *L, drive *d) {
   if (!d->client->has_now && !d->client->has_random) {
-    d->clock = cp_client_clock(d->L, d->env, d->client);
+    d->clock = cp_client_clock(L, d->env, d->client);
     return true;
   }
-  lua_pushcfunction(d->L, protected_clock);
-  lua_pushvalue(d->L, d->env);
-  lua_pushlightuserdata(d->L, d->client);
-  lua_pushlightuserdata(d->L, &d->clock);
-  if (lua_pcall(d->L, 3, 0, 0) == 0) return true;
-  raise(d);
+  lua_pushcfunction(L, protected_clock);
+  lua_pushvalue(L, d->env);
+  lua_pushlightuserdata(L, d->client);
+  lua_pushlightuserdata(L, &d->clock);
+  if (lua_pcall(L, 3, 0, 0) == 0) return true;
+  raise(L, d);
   return false;
 }
 
-static void answer_failure(drive *d, cp_failure failure, cp_sent sent, const char *detail) {
+static void answer_failure(drive *d, cp_failure failure, cp_sent sent,
+                           const char *detail) {
   cp_answer *answer = cp_calloc(sizeof *answer);
   if (!answer) {
     cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_NETWORK);
@@ -61,19 +65,19 @@ static void answer_failure(drive *d, cp_failure failure, cp_sent sent, const cha
   cp_task_answered(&d->client->tasks, &d->task->task, answer);
 }
 
-static void tell(drive *d) {
-  if (!cp_tell(d->L, d->env, d->client, d->task, &d->clock)) raise(d);
+static void tell(lua_State *L, drive *d) {
+  if (!cp_tell(L, d->env, d->client, d->task, &d->clock)) raise(L, d);
 }
 
-static void get_token(drive *d) {
+static void get_token(lua_State *L, drive *d) {
   bool had = cp_token_serves(&d->client->token, d->clock.now);
-  bool ok = cp_ask_token(d->L, d->env, d->client, d->clock.now);
+  bool ok = cp_ask_token(L, d->env, d->client, d->clock.now);
   if (d->task->task.stage == CP_STAGE_ENDED) return;
   if (!ok) {
-    answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, lua_tostring(d->L, -1));
+    answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, lua_tostring(L, -1));
   } else if (!had && d->client->has_log) {
     d->task->task.event = CP_EVENT_TOKEN;
-    tell(d);
+    tell(L, d);
   }
 }
 
@@ -98,8 +102,8 @@ static bool make_request(const drive *d, cp_request *request) {
   return ok;
 }
 
-static void exchange_by_transport(drive *d, cp_request *request) {
-  cp_answer *answer = cp_call_transport(d->L, d->env, d->client, request);
+static void exchange_by_transport(lua_State *L, drive *d, cp_request *request) {
+  cp_answer *answer = cp_call_transport(L, d->env, d->client, request);
   cp_request_free(request);
   if (d->task->task.stage == CP_STAGE_ENDED || !answer) {
     if (answer) cp_answer_free(answer);
@@ -109,18 +113,18 @@ static void exchange_by_transport(drive *d, cp_request *request) {
     return;
   }
   double began = d->clock.now;
-  if (read_clock(d)) answer->seconds = d->clock.now - began;
+  if (read_clock(L, d)) answer->seconds = d->clock.now - began;
   cp_task_answered(&d->client->tasks, &d->task->task, answer);
 }
 
-static void exchange(drive *d) {
+static void exchange(lua_State *L, drive *d) {
   cp_request request;
   if (!make_request(d, &request)) {
     answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
     return;
   }
   if (d->client->has_transport) {
-    exchange_by_transport(d, &request);
+    exchange_by_transport(L, d, &request);
     return;
   }
   cp_port *port = cp_client_port(d->client);
@@ -129,7 +133,8 @@ static void exchange(drive *d) {
   if (d->task->exchange)
     d->client->flying++;
   else
-    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "no thread, descriptor or memory for it");
+    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO,
+                   "no thread, descriptor or memory for it");
 }
 
 /* The same bytes mean the same: a document that comes again is not decoded again. */
@@ -149,14 +154,14 @@ static void keep_document(cp_task *task, const cp_digest *digest) {
   task->blocked = digest->blocked;
 }
 
-static void read_status(drive *d, cp_document document, cp_digest *digest) {
+static void read_status(lua_State *L, drive *d, cp_document document, cp_digest *digest) {
   cp_task *task = &d->task->task;
   if (is_unchanged(task)) {
     digest->understood = true;
     digest->state = task->state;
     digest->blocked = task->blocked;
   } else {
-    cp_digest_document(d->L, document, task->answer, digest);
+    cp_digest_document(L, document, task->answer, digest);
     digest->changed = digest->understood;
     if (digest->understood) keep_document(task, digest);
   }
@@ -174,8 +179,9 @@ static void forget_answer(cp_task *task) {
   task->answer = NULL;
 }
 
-static void digest_answer(drive *d) {
+static void digest_answer(lua_State *L, drive *d) {
   cp_task *task = &d->task->task;
+  assert(task->answer); /* the stage says so */
   if (may_renew(d)) {
     cp_token_free(&d->client->token);
     cp_task_send_again(&d->client->tasks, task);
@@ -186,9 +192,9 @@ static void digest_answer(drive *d) {
   cp_digest_headers(task->answer, d->clock.wall, &digest);
   task->hint = digest.retry_after;
   if (cp_code_of(&digest) == CP_CODE_NONE && document == CP_DOC_LIST)
-    cp_digest_document(d->L, document, task->answer, &digest);
+    cp_digest_document(L, document, task->answer, &digest);
   else if (cp_code_of(&digest) == CP_CODE_NONE && document != CP_DOC_NONE)
-    read_status(d, document, &digest);
+    read_status(L, d, document, &digest);
   cp_task_take(task, &d->clock, &digest);
   if (digest.understood && document != CP_DOC_LIST) forget_answer(task);
 }
@@ -196,19 +202,20 @@ static void digest_answer(drive *d) {
 static void give_up(drive *d) {
   bool sent = d->task->exchange != NULL;
   cp_task_abandon(d->task);
-  answer_failure(d, CP_FAIL_TIMEOUT, sent ? CP_SENT_MAYBE : CP_SENT_NO, "no answer in time");
+  answer_failure(d, CP_FAIL_TIMEOUT, sent ? CP_SENT_MAYBE : CP_SENT_NO,
+                 "no answer in time");
 }
 
 /* Does what the task wants; false when it can't go on now. */
-static bool satisfy(drive *d, cp_want want) {
+static bool satisfy(lua_State *L, drive *d, cp_want want) {
   switch (want) {
-    case CP_WANT_TOKEN: get_token(d); return true;
-    case CP_WANT_LOG: tell(d); return true;
-    case CP_WANT_EXCHANGE: exchange(d); return true;
-    case CP_WANT_DIGEST: digest_answer(d); return d->task->task.driven;
+    case CP_WANT_TOKEN: get_token(L, d); return true;
+    case CP_WANT_LOG: tell(L, d); return true;
+    case CP_WANT_EXCHANGE: exchange(L, d); return true;
+    case CP_WANT_DIGEST: digest_answer(L, d); return d->task->task.driven;
     case CP_WANT_GIVE_UP: give_up(d); return true;
     case CP_WANT_CALL:
-      if (!cp_call_back(d->L, d->env, d->task)) raise(d);
+      if (!cp_call_back(L, d->env, d->task)) raise(L, d);
       return true;
     default: return false;
   }
@@ -216,7 +223,7 @@ static bool satisfy(drive *d, cp_want want) {
 
 /* Carries one task on as far as it gets; did it end? */
 static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *task) {
-  drive d = {.L = L, .env = env, .client = client, .task = task};
+  drive d = {.env = env, .client = client, .task = task};
   int top = lua_gettop(L);
   luaL_checkstack(L, 30, "a task");
   lua_getfield(L, env, "tasks");
@@ -225,9 +232,11 @@ static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *ta
   cp_want want = CP_WANT_NOTHING;
   do {
     lua_settop(L, here);
-    if (!read_clock(&d)) want = CP_WANT_END;
-    else want = cp_task_advance(&client->tasks, &task->task, &d.clock);
-  } while (satisfy(&d, want));
+    if (!read_clock(L, &d))
+      want = CP_WANT_END;
+    else
+      want = cp_task_advance(&client->tasks, &task->task, &d.clock);
+  } while (satisfy(L, &d, want));
   bool ended = task->task.stage == CP_STAGE_ENDED;
   if (ended) cp_task_stop(L, env, task, CP_CODE_NONE);
   lua_settop(L, top);
@@ -277,7 +286,8 @@ int cp_drive(lua_State *L, int env, cp_client *client) {
   if (client->port && cp_port_is_foreign(client->port))
     ended = end_parents_tasks(L, env, client);
   collect(client);
-  if (client->tasks.heap_count) cp_tasks_wake(&client->tasks, cp_client_now(L, env, client));
+  if (client->tasks.heap_count)
+    cp_tasks_wake(&client->tasks, cp_client_now(L, env, client));
   cp_task *task;
   while (client->open && (task = cp_tasks_next(&client->tasks)))
     ended += drive_task(L, env, client, (cp_lua_task *)task);
@@ -306,6 +316,7 @@ void cp_rest(lua_State *L, int env, cp_client *client, double seconds) {
     sleep_as_told(L, env, seconds);
     return;
   }
-  cp_signal_wait(client->port ? cp_port_signal(client->port) : NULL, fmin(seconds, BREATH));
+  cp_signal_wait(client->port ? cp_port_signal(client->port) : NULL,
+                 fmin(seconds, BREATH));
   breathe(L);
 }

@@ -35,7 +35,8 @@ static const char *happened(cp_code code) {
     case CP_CODE_OPERATION_LOST: return "neither its URL nor the offer's list knows it";
     case CP_CODE_NOT_CANCELED: return "the operation ended otherwise than canceled";
     case CP_CODE_NOT_FOUND: return "nothing runs on this offer; nothing was sent";
-    case CP_CODE_CONFLICT: return "another operation runs on this offer; nothing was sent";
+    case CP_CODE_CONFLICT:
+      return "another operation runs on this offer; nothing was sent";
     case CP_CODE_UNTRUSTED_URL: return "a URL that is not on the endpoint's origin";
     case CP_CODE_AMBIGUOUS: return "the answer does not tell whether it was taken";
     case CP_CODE_PROTOCOL: return "an answer that can't be understood";
@@ -57,7 +58,8 @@ static void push_words(lua_State *L, const char *text) {
 }
 
 /* Pushes the message of an error that speaks of an answer. */
-static void push_message_of_answer(lua_State *L, const cp_task *task, const cp_said *said) {
+static void push_message_of_answer(lua_State *L, const cp_task *task,
+                                   const cp_said *said) {
   const cp_text *detail = &task->answer->detail;
   cp_code code = task->outcome.code;
   if (said->message && speaks(task)) {
@@ -173,7 +175,9 @@ void cp_push_error(lua_State *L, int env, const cp_lua_task *task) {
   set_subject(L, env, error, task);
 }
 
-/* The line: "golive contoso/offer: forbidden (HTTP 403): ...; what to do [request ...]" */
+/*
+** The line: "golive contoso/offer: forbidden (HTTP 403): ...; what to do [request ...]"
+*/
 
 static const char *field(lua_State *L, const char *name) {
   lua_getfield(L, 1, name);

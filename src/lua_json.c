@@ -10,8 +10,9 @@ void cp_open_json(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "cjson");
   if (lua_pcall(L, 1, 1, 0) != 0)
-    luaL_error(L, "cloudpartner needs lua-cjson (apt install lua-cjson, or luarocks install "
-                  "lua-cjson): %s",
+    luaL_error(L,
+               "cloudpartner needs lua-cjson (apt install lua-cjson, or luarocks install "
+               "lua-cjson): %s",
                lua_tostring(L, -1));
   lua_getfield(L, -1, "new");
   lua_call(L, 0, 1);

@@ -22,8 +22,8 @@ void cp_json_encode(lua_State *L);
 bool cp_json_is_null(lua_State *L, int index);
 
 /*
-** Pushes field `name` of the table at `index`, without metamethods: its text, when it is a
-** string; else NULL.
+** Pushes field `name` of the table at `index`, without metamethods: its text, when it
+** is a string; else NULL.
 */
 const char *cp_json_string(lua_State *L, int index, const char *name, size_t *length);
 

@@ -23,7 +23,8 @@ static char *keep(lua_State *L, const char *text) {
 
 static const char *check_publisher(lua_State *L, const cp_client *client) {
   if (!client->publisher)
-    luaL_error(L, "no publisher: give the option 'publisher', or set CLOUDPARTNER_PUBLISHER");
+    luaL_error(
+        L, "no publisher: give the option 'publisher', or set CLOUDPARTNER_PUBLISHER");
   return client->publisher;
 }
 
@@ -43,12 +44,15 @@ static cp_lua_task *new_offer_task(lua_State *L, const char *call, cp_result res
 
 static void check_email(lua_State *L, int index) {
   size_t length;
-  const char *email = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
+  const char *email =
+      lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
   if (!email) luaL_error(L, "option 'notification_emails' must be a list of strings");
   for (size_t i = 0; i < length; i++)
     if ((unsigned char)email[i] <= ' ' || email[i] == ',')
-      luaL_error(L, "option 'notification_emails': an address must not hold blanks or commas");
-  if (!length) luaL_error(L, "option 'notification_emails': an address must not be empty");
+      luaL_error(
+          L, "option 'notification_emails': an address must not hold blanks or commas");
+  if (!length)
+    luaL_error(L, "option 'notification_emails': an address must not be empty");
 }
 
 /* Pushes the addresses as the service wants them: one string, joined by commas. */
@@ -72,7 +76,8 @@ static bool push_emails(lua_State *L, int options) {
 static void take_emails(lua_State *L, cp_task *task, int options) {
   if (push_emails(L, options)) {
     cp_json_encode(L);
-    lua_pushfstring(L, "{\"metadata\":{\"notification-emails\":%s}}", lua_tostring(L, -1));
+    lua_pushfstring(L, "{\"metadata\":{\"notification-emails\":%s}}",
+                    lua_tostring(L, -1));
     task->body = keep(L, lua_tostring(L, -1));
   }
 }
@@ -80,13 +85,15 @@ static void take_emails(lua_State *L, cp_task *task, int options) {
 static void check_reconcile(lua_State *L, int options) {
   lua_getfield(L, options, "reconcile");
   if (lua_type(L, -1) == LUA_TNUMBER)
-    luaL_error(L, "option 'reconcile': this version does not look unclear submissions up; "
-                  "they are 'ambiguous' at once, as with false");
+    luaL_error(L,
+               "option 'reconcile': this version does not look unclear submissions up; "
+               "they are 'ambiguous' at once, as with false");
   lua_pop(L, 1);
 }
 
 /* Notes the caller's functions of a task at stack index `task`. */
-static bool note_call(lua_State *L, const cp_lua_task *task, int options, const char *name) {
+static bool note_call(lua_State *L, const cp_lua_task *task, int options,
+                      const char *name) {
   int top = lua_gettop(L), env = cp_push_env(L, 1);
   lua_newtable(L);
   lua_getfield(L, options, name);
@@ -107,7 +114,8 @@ static int begin_submission(lua_State *L, cp_lua_task *task, cp_kind kind, int o
   of->if_match = keep(L, cp_option_string(L, options, "if_match"));
   lua_settop(L, top);
   bool announces = note_call(L, task, options, "before_send");
-  cp_submission_init(&of->as.submission, &task->client->service, &of->operation, announces);
+  cp_submission_init(&of->as.submission, &task->client->service, &of->operation,
+                     announces);
   of->machine = &cp_submission_machine;
   cp_task_begin(L, task);
   return 1;
@@ -129,7 +137,10 @@ static int start_publish(lua_State *L) {
   return start_submission(L, CP_PUBLISH);
 }
 
-/* client:cancel(offer [, options]): an operation that is done when what it ends is canceled. */
+/*
+** client:cancel(offer [, options]): an operation that is done when what it ends is
+** canceled.
+*/
 static int start_cancel(lua_State *L) {
   return start_submission(L, CP_CANCEL);
 }
@@ -137,9 +148,9 @@ static int start_cancel(lua_State *L) {
 /* Reads argument 2 into the task on top of the stack; false: it has ended untrusted. */
 static bool take_operation(lua_State *L, cp_lua_task *task) {
   bool is_intent;
-  bool trusted =
-      cp_read_operation(L, 2, task->client, &task->task.operation, &is_intent);
-  if (is_intent) luaL_argerror(L, 2, "an intent is no operation: use client:resume(intent)");
+  bool trusted = cp_read_operation(L, 2, task->client, &task->task.operation, &is_intent);
+  if (is_intent)
+    luaL_argerror(L, 2, "an intent is no operation: use client:resume(intent)");
   if (!trusted) cp_task_refuse(task, CP_CODE_UNTRUSTED_URL);
   return trusted;
 }
@@ -253,7 +264,8 @@ static int start_operation(lua_State *L) {
   operation->id = keep(L, id);
   operation->adopted = true;
   cp_text url = {.limit = CP_URL_MAX};
-  bool ok = cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
+  bool ok =
+      cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
   operation->url = url.data;
   if (!ok) luaL_error(L, "not enough memory");
   return begin_read(L, task, CP_ENDPOINT_OPERATION);
@@ -300,7 +312,9 @@ static int drive_to_end(lua_State *L) {
   }
 }
 
-/* A raise meanwhile, Ctrl-C before all, ends the call: nothing of it must go on unseen. */
+/*
+** A raise meanwhile, Ctrl-C before all, ends the call: nothing of it must go on unseen.
+*/
 static int block(lua_State *L, lua_CFunction start) {
   cp_check_client(L, 1);
   start(L);
@@ -355,8 +369,9 @@ static void take_resume_options(lua_State *L, cp_operation *operation) {
 }
 
 /*
-** client:resume(saved [, {kind =, submitted_at =}]): the handle of a saved operation or URL.
-** No I/O. An intent can't be looked up by this version: it is `ambiguous`, as its submission.
+** client:resume(saved [, {kind =, submitted_at =}]): the handle of a saved operation or
+** URL. No I/O. An intent can't be looked up by this version: it is `ambiguous`, as its
+** submission.
 */
 int cp_client_resume(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
@@ -383,7 +398,8 @@ static void push_part(lua_State *L, int scope) {
   lua_newtable(L);
   int part = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !cp_option_is_for(lua_tostring(L, -2), scope)) continue;
+    if (lua_type(L, -2) != LUA_TSTRING || !cp_option_is_for(lua_tostring(L, -2), scope))
+      continue;
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
     lua_settable(L, part);
@@ -396,7 +412,10 @@ static void push_client(lua_State *L) {
   lua_call(L, 1, 1);
 }
 
-/* Calls `method` of the client at 2 with the value at `subject`; its results are pushed. */
+/*
+** Calls `method` of the client at 2 with the value at `subject`; its results are
+** pushed.
+*/
 static int call_with(lua_State *L, const char *method, int subject, int scope) {
   int top = lua_gettop(L);
   lua_getfield(L, 2, method);
@@ -433,8 +452,8 @@ static void shorten_timeout(lua_State *L, double began, cp_client *client) {
 }
 
 /*
-** cloudpartner.golive{publisher =, offer =, ...}: an operation; with `wait = true` its last
-** status. Options of the client and of the method in one table.
+** cloudpartner.golive{publisher =, offer =, ...}: an operation; with `wait = true` its
+** last status. Options of the client and of the method in one table.
 */
 static int golive(lua_State *L) {
   check_script_options(L, CP_FOR_SUBMIT | CP_FOR_WAIT);

@@ -11,7 +11,7 @@
 #include "url.h"
 
 #define FORMAT 1
-#define API "cloudpartner/2017-10-31"
+#define API    "cloudpartner/2017-10-31"
 
 /* To tables */
 
@@ -67,7 +67,10 @@ static int fault(lua_State *L, int index, const char *what) {
   return luaL_argerror(L, index, text);
 }
 
-/* Pushes a field's text; NULL when there is none. Raises for another type or a long one. */
+/*
+** Pushes a field's text; NULL when there is none. Raises for another type or a long
+** one.
+*/
 static const char *text_of(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
   if (lua_isnil(L, -1) || cp_json_is_null(L, -1)) return NULL;
@@ -92,7 +95,8 @@ static void take_id(lua_State *L, int index, const char *name, char **field) {
 
 static void check_format(lua_State *L, int index) {
   lua_getfield(L, index, "format");
-  if (!lua_isnil(L, -1) && !(lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == FORMAT))
+  if (!lua_isnil(L, -1) &&
+      !(lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == FORMAT))
     fault(L, index, "field 'format' is not 1: another version of this module made it");
   const char *api = text_of(L, index, "api");
   if (api && strcmp(api, API) != 0) fault(L, index, "field 'api' is not '" API "'");
@@ -107,7 +111,8 @@ static void take_kind(lua_State *L, int index, cp_operation *operation) {
   lua_pop(L, 1);
 }
 
-static void take_time(lua_State *L, int index, const char *name, cp_operation *operation) {
+static void take_time(lua_State *L, int index, const char *name,
+                      cp_operation *operation) {
   lua_getfield(L, index, name);
   bool number = lua_type(L, -1) == LUA_TNUMBER;
   double time = lua_tonumber(L, -1);
@@ -116,7 +121,8 @@ static void take_time(lua_State *L, int index, const char *name, cp_operation *o
     const char *text = text_of(L, index, name);
     time = text ? cp_iso_time_read(text) : -1;
     if (text && time < 0)
-      fault(L, index, lua_pushfstring(L, "field '%s' is not a time in UTC (ISO 8601)", name));
+      fault(L, index,
+            lua_pushfstring(L, "field '%s' is not a time in UTC (ISO 8601)", name));
     lua_pop(L, 1);
   }
   operation->submitted_at = time >= 0 ? time : -1;
@@ -131,8 +137,8 @@ static void take_flags(lua_State *L, int index, cp_operation *operation) {
 }
 
 /* A URL is looked at each time it comes in: it may have been saved, and changed since. */
-static bool take_url(lua_State *L, const cp_client *client, const char *url, size_t length,
-                     cp_operation *operation) {
+static bool take_url(lua_State *L, const cp_client *client, const char *url,
+                     size_t length, cp_operation *operation) {
   const cp_service *service = &client->service;
   cp_text resolved = {.limit = CP_URL_MAX};
   cp_url_verdict verdict =
@@ -223,7 +229,8 @@ bool cp_read_operation(lua_State *L, int index, const cp_client *client,
 
 static int call_client(lua_State *L, const char *method) {
   if (!luaL_getmetafield(L, 1, "client"))
-    return luaL_error(L, "this operation has no client: use client:%s(operation)", method);
+    return luaL_error(L, "this operation has no client: use client:%s(operation)",
+                      method);
   lua_insert(L, 1);
   return cp_call_method(L, method);
 }
@@ -238,7 +245,10 @@ static int operation_wait(lua_State *L) {
   return call_client(L, "wait");
 }
 
-/* operation:cancel([options]): a cancel of this operation; `conflict` when another runs. */
+/*
+** operation:cancel([options]): a cancel of this operation; `conflict` when another
+** runs.
+*/
 static int operation_cancel(lua_State *L) {
   return call_client(L, "cancel_operation");
 }
@@ -258,4 +268,3 @@ void cp_open_operation(lua_State *L) {
   }
   lua_pop(L, 1);
 }
-

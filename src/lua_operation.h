@@ -13,9 +13,9 @@ void cp_open_operation(lua_State *L);
 void cp_push_operation(lua_State *L, int env, const cp_operation *operation);
 
 /*
-** Reads the operation at `index`: a handle, the same as a plain table, or a URL. Raises for a
-** wrong type or another format; false when its URL is not to be trusted. With `index` holding
-** an intent, `*is_intent` becomes true and the URL stays NULL.
+** Reads the operation at `index`: a handle, the same as a plain table, or a URL. Raises
+** for a wrong type or another format; false when its URL is not to be trusted. With
+** `index` holding an intent, `*is_intent` becomes true and the URL stays NULL.
 */
 bool cp_read_operation(lua_State *L, int index, const cp_client *client,
                        cp_operation *operation, bool *is_intent);

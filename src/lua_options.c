@@ -1,5 +1,6 @@
 /*
-** lua_options.c - the one list of options: their names, types, bounds, and where they belong
+** lua_options.c - the one list of options: their names, types, bounds, and where they
+** belong
 */
 #include "lua_options.h"
 
@@ -98,7 +99,10 @@ static int type_at(lua_State *L, int index) {
 }
 
 static const char *expected(int types) {
-  static const struct { int types; const char *text; } texts[] = {
+  static const struct {
+    int types;
+    const char *text;
+  } texts[] = {
       {STRING, "a string"},
       {NUMBER, "a number of seconds"},
       {INTEGER, "an integer"},
@@ -191,10 +195,10 @@ static bool is_token(const char *name, size_t length) {
 
 /* What the module itself says in each request: a second one would contradict it. */
 static bool is_ours(const char *name) {
-  static const char *const ours[] = {"authorization",     "content-length", "accept",
-                                     "transfer-encoding", "host",           "content-type",
-                                     "connection",        "x-ms-client-request-id",
-                                     "user-agent",        "if-match"};
+  static const char *const ours[] = {
+      "authorization", "content-length", "accept",     "transfer-encoding",
+      "host",          "content-type",   "connection", "x-ms-client-request-id",
+      "user-agent",    "if-match"};
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
     if (strcasecmp(ours[i], name) == 0) return true;
   return false;
@@ -218,8 +222,10 @@ static const char *check_value(lua_State *L, int index, const char *name) {
     luaL_error(L, "option 'headers': the value of '%s' must be a string, not %s", name,
                luaL_typename(L, index));
   const char *value = lua_tolstring(L, index, &length);
-  if (memchr(value, '\r', length) || memchr(value, '\n', length) || memchr(value, 0, length))
-    luaL_error(L, "option 'headers': the value of '%s' must not hold CR, LF or NUL", name);
+  if (memchr(value, '\r', length) || memchr(value, '\n', length) ||
+      memchr(value, 0, length))
+    luaL_error(L, "option 'headers': the value of '%s' must not hold CR, LF or NUL",
+               name);
   return value;
 }
 
@@ -279,7 +285,8 @@ const char *cp_check_id(lua_State *L, int index, const char *what) {
     luaL_error(L, "%s must be a string, not %s", what, luaL_typename(L, index));
   const char *id = lua_tolstring(L, index, &length);
   if (!cp_url_segment_ok(id, length))
-    luaL_error(L, "%s must be an id: not empty, '.', '..', and without control characters",
+    luaL_error(L,
+               "%s must be an id: not empty, '.', '..', and without control characters",
                what);
   return id;
 }

@@ -1,5 +1,6 @@
 /*
-** lua_options.h - the one list of options: their names, types, bounds, and where they belong
+** lua_options.h - the one list of options: their names, types, bounds, and where they
+** belong
 */
 #ifndef CP_LUA_OPTIONS_H
 #define CP_LUA_OPTIONS_H
@@ -20,8 +21,9 @@ enum {
 };
 
 /*
-** Checks the table of options at `index`: raises for a name that is not for `scope`, a wrong
-** type or a value out of bounds. Nothing there counts as an empty table, which is put there.
+** Checks the table of options at `index`: raises for a name that is not for `scope`, a
+** wrong type or a value out of bounds. Nothing there counts as an empty table, which is
+** put there.
 */
 void cp_options_check(lua_State *L, int index, int scope);
 
@@ -36,9 +38,9 @@ bool cp_option_given(lua_State *L, int index, const char *name);
 const char *cp_option_string(lua_State *L, int index, const char *name);
 
 /*
-** Pushes the option `headers` as a string of lines, "Name: value\n" for each: it is a table by
-** names (values: a string or a list of them) or a list of {name, value}. Raises for what no
-** header can hold.
+** Pushes the option `headers` as a string of lines, "Name: value\n" for each: it is a
+** table by names (values: a string or a list of them) or a list of {name, value}.
+** Raises for what no header can hold.
 */
 const char *cp_option_headers(lua_State *L, int index);
 

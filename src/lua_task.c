@@ -20,19 +20,21 @@ static void make_guid(char *text) {
   b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
   b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
   snprintf(text, CP_GUID_SIZE,
-           "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-           b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-           b[15]);
+           "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+           b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+           b[13], b[14], b[15]);
 }
 
 /* Making one */
 
 static void take_guid(lua_State *L, cp_task *task, int options) {
   const char *guid = options ? cp_option_string(L, options, "client_request_id") : NULL;
-  if (guid && (!*guid || strlen(guid) >= CP_GUID_SIZE))
-    luaL_error(L, "option 'client_request_id' must have 1 to %d characters", CP_GUID_SIZE - 1);
+  size_t length = guid ? strlen(guid) : 0;
+  if (guid && (length == 0 || length >= CP_GUID_SIZE))
+    luaL_error(L, "option 'client_request_id' must have 1 to %d characters",
+               CP_GUID_SIZE - 1);
   if (guid)
-    strcpy(task->guid, guid);
+    memcpy(task->guid, guid, length + 1);
   else
     make_guid(task->guid);
 }
@@ -47,7 +49,8 @@ static void take_headers(lua_State *L, cp_task *task, int options) {
 static void take_options(lua_State *L, cp_lua_task *task, int options) {
   int top = lua_gettop(L), env = cp_push_env(L, 1);
   double timeout = cp_option_number(L, options, "timeout", INFINITY);
-  if (timeout < INFINITY) task->task.deadline = cp_client_now(L, env, task->client) + timeout;
+  if (timeout < INFINITY)
+    task->task.deadline = cp_client_now(L, env, task->client) + timeout;
   take_headers(L, &task->task, options);
   lua_settop(L, top);
 }
@@ -128,11 +131,14 @@ static void set_entry(lua_State *L, int handle, int entry, const char *status_fi
   lua_setfield(L, handle, "done");
 }
 
-static void copy_text(lua_State *L, int from, const char *field, int to, const char *name) {
+static void copy_text(lua_State *L, int from, const char *field, int to,
+                      const char *name) {
   size_t length;
   bool given = cp_json_string(L, from, field, &length) != NULL;
-  if (given) lua_setfield(L, to, name);
-  else lua_pop(L, 1);
+  if (given)
+    lua_setfield(L, to, name);
+  else
+    lua_pop(L, 1);
 }
 
 /* Pushes the handle of the list's entry at `entry`; nil for one without an id. */
@@ -153,21 +159,26 @@ static void push_entry(lua_State *L, int env, const cp_lua_task *task, int entry
   copy_text(L, entry, "slot", handle, "slot");
   copy_text(L, entry, "changedTime", handle, "changed_at");
   cp_text url = {.limit = CP_URL_MAX};
-  bool ok = cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, &operation, NULL, &url);
+  bool ok =
+      cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, &operation, NULL, &url);
   lua_pushstring(L, ok ? url.data : NULL);
   cp_text_free(&url);
   lua_setfield(L, handle, "url");
 }
 
-/* The service's two names for its filter disagree, so what it lets through is looked at. */
+/*
+** The service's two names for its filter disagree, so what it lets through is looked
+** at.
+*/
 static bool passes(lua_State *L, const cp_task *task, int handle) {
   size_t length = 0;
   if (!task->filter) return true;
   const char *word = cp_json_string(L, handle, "status", &length);
   size_t filter_length = strlen(task->filter);
   cp_state wanted = cp_word_operation(task->filter, filter_length);
-  bool same = word && (cp_word_same(word, length, task->filter, filter_length) ||
-                       (wanted != CP_UNKNOWN && cp_word_operation(word, length) == wanted));
+  bool same =
+      word && (cp_word_same(word, length, task->filter, filter_length) ||
+               (wanted != CP_UNKNOWN && cp_word_operation(word, length) == wanted));
   lua_pop(L, 1);
   return same;
 }
@@ -259,7 +270,10 @@ static int task_tostring(lua_State *L) {
   return 1;
 }
 
-/* An open task is in its client's table, so this is one that has ended, or the state's end. */
+/*
+** An open task is in its client's table, so this is one that has ended, or the state's
+** end.
+*/
 static int task_gc(lua_State *L) {
   cp_lua_task *task = check_task(L);
   cp_task_abandon(task);

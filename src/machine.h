@@ -1,7 +1,8 @@
 /*
 ** machine.h - how a protocol without I/O is asked "what now?"
-** A machine answers with one thing to do and takes one digested answer at a time. Time and
-** chance come in with each question (cp_clock); a machine keeps nothing of its own but facts.
+** A machine answers with one thing to do and takes one digested answer at a time. Time
+** and chance come in with each question (cp_clock); a machine keeps nothing of its own
+** but facts.
 */
 #ifndef CP_MACHINE_H
 #define CP_MACHINE_H
@@ -34,7 +35,7 @@ typedef struct cp_todo {
     struct {
       double until; /* by cp_clock.now */
       cp_reason reason;
-      double failing_for; /* of a poll: seconds since the first of the failed ones; 0: none */
+      double failing_for; /* seconds since the first failed poll; 0: none failed */
     } wait;
     cp_call call;
     struct {
@@ -51,7 +52,8 @@ typedef struct cp_machine {
 } cp_machine;
 
 /* For the machines: what `todo` is set to. */
-static inline void cp_todo_send(cp_todo *todo, cp_endpoint endpoint, const cp_operation *of) {
+static inline void cp_todo_send(cp_todo *todo, cp_endpoint endpoint,
+                                const cp_operation *of) {
   *todo = (cp_todo){.kind = CP_TODO_SEND, .as.send = {.endpoint = endpoint, .of = of}};
 }
 
@@ -67,7 +69,8 @@ static inline void cp_todo_done(cp_todo *todo) {
   *todo = (cp_todo){.kind = CP_TODO_DONE};
 }
 
-static inline void cp_todo_failed(cp_todo *todo, cp_code code, cp_sent sent, bool of_answer) {
+static inline void cp_todo_failed(cp_todo *todo, cp_code code, cp_sent sent,
+                                  bool of_answer) {
   *todo = (cp_todo){.kind = CP_TODO_FAILED,
                     .as.failed = {.code = code, .sent = sent, .of_answer = of_answer}};
 }

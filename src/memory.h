@@ -22,8 +22,9 @@ void cp_wipe(void *block, size_t size);
 void cp_free_secret(char *text);
 
 /*
-** Text that grows up to a limit. All zero is an empty text without a limit; `data` is NULL
-** or ends in a NUL that `length` does not count. An addition that fails changes nothing.
+** Text that grows up to a limit. All zero is an empty text without a limit; `data` is
+** NULL or ends in a NUL that `length` does not count. An addition that fails changes
+** nothing.
 */
 typedef struct cp_text {
   char *data;

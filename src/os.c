@@ -41,7 +41,10 @@ double cp_os_wall(void) {
   return read_clock(CLOCK_REALTIME);
 }
 
-/* Where the kernel refuses (an old one in a jail), the clocks still differ from call to call. */
+/*
+** Where the kernel refuses (an old one in a jail), the clocks still differ from call to
+** call.
+*/
 void cp_os_random(void *bytes, size_t size) {
   if (getentropy(bytes, size) == 0) return;
   unsigned char *byte = bytes;
@@ -64,7 +67,10 @@ bool cp_os_thread(pthread_t *thread, void *(*run)(void *), void *argument) {
 /* A host may unload the module while its thread still runs, or before atexit calls it. */
 void cp_os_pin(void) {
   Dl_info self;
-  union { void (*function)(void); void *address; } here = {.function = cp_os_pin};
+  union {
+    void (*function)(void);
+    void *address;
+  } here = {.function = cp_os_pin};
   if (dladdr(here.address, &self) != 0)
     (void)dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE | RTLD_NOLOAD);
 }
@@ -80,7 +86,8 @@ bool cp_signal_open(cp_signal *signal) {
     fcntl(ends[i], F_SETFD, FD_CLOEXEC);
     fcntl(ends[i], F_SETFL, O_NONBLOCK);
   }
-  *signal = (cp_signal){.read_end = ok ? ends[0] : -1, .write_end = ok ? ends[1] : -1, .open = ok};
+  *signal = (cp_signal){
+      .read_end = ok ? ends[0] : -1, .write_end = ok ? ends[1] : -1, .open = ok};
 #endif
   return signal->open;
 }
@@ -100,7 +107,8 @@ void cp_signal_raise(const cp_signal *signal) {
 
 void cp_signal_clear(const cp_signal *signal) {
   uint64_t counts[64];
-  while (read(signal->read_end, counts, sizeof counts) == (ssize_t)sizeof counts) continue;
+  while (read(signal->read_end, counts, sizeof counts) == (ssize_t)sizeof counts)
+    continue;
 }
 
 bool cp_signal_wait(const cp_signal *signal, double seconds) {

@@ -10,7 +10,8 @@ void cp_read_init(cp_read *read, const cp_service *service, cp_endpoint endpoint
 
 static void next(void *self, const cp_clock *clock, cp_todo *todo) {
   cp_read *read = self;
-  if (read->phase == CP_READ_WAIT && clock->now >= read->until) read->phase = CP_READ_SEND;
+  if (read->phase == CP_READ_WAIT && clock->now >= read->until)
+    read->phase = CP_READ_SEND;
   switch (read->phase) {
     case CP_READ_SEND: cp_todo_send(todo, read->endpoint, read->of); break;
     case CP_READ_WAIT: cp_todo_wait(todo, read->until, CP_BEFORE_RETRY); break;
@@ -34,7 +35,8 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
   }
   double delay = -1;
   if (cp_retry_may_read(digest))
-    delay = cp_retry_delay(&read->service->retry, read->repetitions, digest, clock->random);
+    delay =
+        cp_retry_delay(&read->service->retry, read->repetitions, digest, clock->random);
   if (delay < 0) {
     fail(read, digest);
     return;

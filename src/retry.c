@@ -5,12 +5,13 @@
 
 static bool failed_in_passing(cp_failure failure) {
   return failure == CP_FAIL_RESOLVE || failure == CP_FAIL_CONNECT ||
-         failure == CP_FAIL_TLS || failure == CP_FAIL_TIMEOUT || failure == CP_FAIL_NETWORK;
+         failure == CP_FAIL_TLS || failure == CP_FAIL_TIMEOUT ||
+         failure == CP_FAIL_NETWORK;
 }
 
 static bool answers_in_passing(int status) {
-  return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 ||
-         status == 504;
+  return status == 408 || status == 429 || status == 500 || status == 502 ||
+         status == 503 || status == 504;
 }
 
 bool cp_retry_may_read(const cp_digest *digest) {

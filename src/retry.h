@@ -37,13 +37,15 @@ bool cp_retry_may_submit(const cp_digest *digest);
 /* Is it unknown whether the service took this submission? */
 bool cp_retry_is_unclear(const cp_digest *digest);
 
-/* Exponential backoff before repetition number `attempt` (from 1), with jitter of half. */
+/*
+** Exponential backoff before repetition number `attempt` (from 1), with jitter of half.
+*/
 double cp_retry_backoff(const cp_retry_policy *policy, int attempt, double random);
 
 /*
-** What to do about an outcome that may be repeated, `attempt` repetitions having been made:
-** the delay in seconds, or -1 to give up (no repetition left, or the server asks for more
-** than the policy's longest delay).
+** What to do about an outcome that may be repeated, `attempt` repetitions having been
+** made: the delay in seconds, or -1 to give up (no repetition left, or the server asks
+** for more than the policy's longest delay).
 */
 double cp_retry_delay(const cp_retry_policy *policy, int attempt, const cp_digest *digest,
                       double random);

@@ -13,7 +13,8 @@ void cp_submission_init(cp_submission *submission, const cp_service *service,
       .service = service,
       .operation = operation,
       .announces = announces,
-      .phase = operation->kind == CP_CANCEL ? CP_SUBMISSION_PREPARE : CP_SUBMISSION_ANNOUNCE,
+      .phase =
+          operation->kind == CP_CANCEL ? CP_SUBMISSION_PREPARE : CP_SUBMISSION_ANNOUNCE,
   };
   cp_read_init(&submission->list, service, CP_ENDPOINT_OPERATIONS, operation);
 }
@@ -25,8 +26,11 @@ static void fail(cp_submission *submission, cp_code code, cp_sent sent, bool of_
   submission->of_answer = of_answer;
 }
 
-/* Nothing is sent when the list can't be read: what a cancel ends must be known before. */
-static void next_of_list(cp_submission *submission, const cp_clock *clock, cp_todo *todo) {
+/*
+** Nothing is sent when the list can't be read: what a cancel ends must be known before.
+*/
+static void next_of_list(cp_submission *submission, const cp_clock *clock,
+                         cp_todo *todo) {
   cp_read_machine.next(&submission->list, clock, todo);
   if (todo->kind == CP_TODO_FAILED) todo->as.failed.sent = CP_SENT_NO;
 }
@@ -36,7 +40,8 @@ static void announce(cp_submission *submission, cp_todo *todo) {
   if (submission->announces)
     cp_todo_call(todo, CP_CALL_BEFORE_SEND);
   else
-    cp_todo_send(todo, cp_api_submission(submission->operation->kind), submission->operation);
+    cp_todo_send(todo, cp_api_submission(submission->operation->kind),
+                 submission->operation);
 }
 
 static void next(void *self, const cp_clock *clock, cp_todo *todo) {
@@ -54,7 +59,9 @@ static void next(void *self, const cp_clock *clock, cp_todo *todo) {
       operation->submitted_at = clock->wall;
       cp_todo_send(todo, cp_api_submission(operation->kind), operation);
       break;
-    case CP_SUBMISSION_WAIT: cp_todo_wait(todo, submission->until, CP_BEFORE_RETRY); break;
+    case CP_SUBMISSION_WAIT:
+      cp_todo_wait(todo, submission->until, CP_BEFORE_RETRY);
+      break;
     case CP_SUBMISSION_DONE: cp_todo_done(todo); break;
     case CP_SUBMISSION_FAILED:
       cp_todo_failed(todo, submission->code, submission->sent, submission->of_answer);
@@ -92,9 +99,10 @@ static bool set_canceled_url(cp_submission *submission) {
                            .offer = operation->offer,
                            .id = operation->cancels};
   cp_text url = {.limit = CP_URL_MAX};
-  bool ok = cp_api_url(submission->service, CP_ENDPOINT_OPERATION, &canceled, NULL, &url) &&
-            cp_operation_set(&operation->url, url.data) &&
-            cp_operation_set(&operation->id, operation->cancels);
+  bool ok =
+      cp_api_url(submission->service, CP_ENDPOINT_OPERATION, &canceled, NULL, &url) &&
+      cp_operation_set(&operation->url, url.data) &&
+      cp_operation_set(&operation->id, operation->cancels);
   cp_text_free(&url);
   return ok;
 }
@@ -154,8 +162,9 @@ static bool take_url(cp_operation *operation, const char *url) {
 static cp_url_verdict locate(cp_submission *submission, const cp_digest *digest) {
   const cp_service *service = submission->service;
   cp_text url = {.limit = CP_URL_MAX};
-  cp_url_verdict verdict = cp_url_resolve(service->base, digest->location,
-                                          digest->location_length, service->api_version, &url);
+  cp_url_verdict verdict =
+      cp_url_resolve(service->base, digest->location, digest->location_length,
+                     service->api_version, &url);
   if (verdict == CP_URL_OK && !take_url(submission->operation, url.data))
     verdict = CP_URL_MISSING;
   cp_text_free(&url);
@@ -163,8 +172,8 @@ static cp_url_verdict locate(cp_submission *submission, const cp_digest *digest)
 }
 
 /*
-** What the service took, or may have taken. A cancel is then watched, whatever was answered:
-** its proof is the state of the operation that it ends.
+** What the service took, or may have taken. A cancel is then watched, whatever was
+** answered: its proof is the state of the operation that it ends.
 */
 static void settle(cp_submission *submission, const cp_digest *digest) {
   bool accepted = digest->http_status >= 200 && digest->http_status < 300;
@@ -177,9 +186,10 @@ static void settle(cp_submission *submission, const cp_digest *digest) {
     fail(submission, CP_CODE_AMBIGUOUS, digest->sent, true);
 }
 
-static void repeat(cp_submission *submission, const cp_clock *clock, const cp_digest *digest) {
-  double delay = cp_retry_delay(&submission->service->retry, submission->repetitions, digest,
-                                clock->random);
+static void repeat(cp_submission *submission, const cp_clock *clock,
+                   const cp_digest *digest) {
+  double delay = cp_retry_delay(&submission->service->retry, submission->repetitions,
+                                digest, clock->random);
   if (delay < 0) {
     fail(submission, cp_code_of(digest), digest->sent, true);
     return;

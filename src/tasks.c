@@ -57,7 +57,10 @@ static void sink(cp_tasks *tasks, size_t i, cp_task *task) {
   put(tasks, i, task);
 }
 
-/* Memory for a timer of each open task is taken when the task is added, so this can't fail. */
+/*
+** Memory for a timer of each open task is taken when the task is added, so this can't
+** fail.
+*/
 static void set_timer(cp_tasks *tasks, cp_task *task, double key) {
   task->key = key;
   if (key < INFINITY) rise(tasks, ++tasks->heap_count, task);
@@ -113,7 +116,8 @@ void cp_tasks_wake(cp_tasks *tasks, double now) {
 /* A place for an exchange goes to a submission first. */
 static void admit(cp_tasks *tasks) {
   while (tasks->in_flight < tasks->places) {
-    cp_task *task = tasks->submissions.first ? tasks->submissions.first : tasks->others.first;
+    cp_task *task =
+        tasks->submissions.first ? tasks->submissions.first : tasks->others.first;
     if (!task) return;
     tasks->in_flight++;
     task->holds_place = true;
@@ -223,7 +227,8 @@ static cp_want think(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
 }
 
 /* Goes on to `after`, with an event on the way when somebody wants it. */
-static cp_want tell(const cp_tasks *tasks, cp_task *task, cp_event event, cp_stage after) {
+static cp_want tell(const cp_tasks *tasks, cp_task *task, cp_event event,
+                    cp_stage after) {
   task->stage = after;
   task->event = event;
   return tasks->logs ? CP_WANT_LOG : CP_WANT_MORE;
@@ -276,7 +281,8 @@ static cp_want advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
 
 cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   cp_want want;
-  if (may_be_ended(task) && clock->now >= task->deadline) return end_by_deadline(tasks, task);
+  if (may_be_ended(task) && clock->now >= task->deadline)
+    return end_by_deadline(tasks, task);
   do want = advance(tasks, task, clock);
   while (want == CP_WANT_MORE);
   return want;

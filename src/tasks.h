@@ -1,8 +1,8 @@
 /*
 ** tasks.h - what is under way: machines, a heap of timers, the client's queue
-** A task is a machine with what it waits for. `cp_task_advance` carries it as far as it can
-** get alone and says what it wants from whoever drives it: a token, an exchange, a document
-** read, a function of the caller's called. Nothing here calls anybody.
+** A task is a machine with what it waits for. `cp_task_advance` carries it as far as it
+** can get alone and says what it wants from whoever drives it: a token, an exchange, a
+** document read, a function of the caller's called. Nothing here calls anybody.
 */
 #ifndef CP_TASKS_H
 #define CP_TASKS_H
@@ -68,20 +68,20 @@ typedef struct cp_task {
   bool renewed;     /* the token was renewed for the exchange under way */
   bool unchanged;   /* the last document came again byte for byte */
   cp_event event;
-  cp_sent sent;     /* did the last request reach the service? */
-  double deadline;  /* by cp_clock.now */
+  cp_sent sent;    /* did the last request reach the service? */
+  double deadline; /* by cp_clock.now */
   cp_todo todo;
   cp_outcome outcome;
   cp_answer *answer; /* the last one; kept only while somebody may ask for it */
   cp_text document;  /* the last status that was understood, as it came */
   cp_state state;    /* and what it said */
   bool blocked;
-  double hint;            /* the delay that came with the last answer; -1: none */
-  cp_operation operation; /* the one that this is about */
-  char *filter;           /* of a list: the status asked for */
-  char *body;             /* of a submission */
-  char *if_match;         /* likewise */
-  char *headers;          /* of this call: "Name: value\n" for each, NULL: none */
+  double hint;             /* the delay that came with the last answer; -1: none */
+  cp_operation operation;  /* the one that this is about */
+  char *filter;            /* of a list: the status asked for */
+  char *body;              /* of a submission */
+  char *if_match;          /* likewise */
+  char *headers;           /* of this call: "Name: value\n" for each, NULL: none */
   char guid[CP_GUID_SIZE]; /* the client request id, the same over repetitions */
   const cp_machine *machine;
   union {
@@ -108,8 +108,8 @@ typedef struct cp_tasks {
 } cp_tasks;
 
 /*
-** Takes in a task whose machine is ready; it ends at `deadline` at the latest. False without
-** memory; after that nothing that its timers need can fail.
+** Takes in a task whose machine is ready; it ends at `deadline` at the latest. False
+** without memory; after that nothing that its timers need can fail.
 */
 bool cp_tasks_add(cp_tasks *tasks, cp_task *task);
 

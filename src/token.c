@@ -9,7 +9,10 @@
 
 #define TEXT_MAX 65536
 
-/* A token is renewed this long before its end, in seconds; a short one at half its life. */
+/*
+** A token is renewed this long before its end, in seconds; a short one at half its
+** life.
+*/
 #define MARGIN 300.0
 
 static double renewal(double seconds_left, double now) {

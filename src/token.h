@@ -15,11 +15,11 @@ typedef struct cp_token {
 
 /* For how long a token serves. */
 #define CP_TOKEN_FOREVER (-1.0) /* it can't be renewed */
-#define CP_TOKEN_ONCE (-2.0)    /* for the exchange that it was asked for */
+#define CP_TOKEN_ONCE    (-2.0) /* for the exchange that it was asked for */
 
 /*
-** Takes a new token that lasts for `seconds_left` from `now`, or for one of the constants.
-** False without memory, and then there is none.
+** Takes a new token that lasts for `seconds_left` from `now`, or for one of the
+** constants. False without memory, and then there is none.
 */
 bool cp_token_set(cp_token *token, const char *text, size_t length, double seconds_left,
                   double now);

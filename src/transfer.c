@@ -236,9 +236,10 @@ static long milliseconds(double seconds) {
 }
 
 /*
-** Whose certificates count: those that the user named and no others, else libcurl's own. A
-** handle may come from another client, so nothing is left as it was. Beside a bundle CAPATH
-** stays away: with it libcurl parses the whole bundle for each connection, 35-57 ms.
+** Whose certificates count: those that the user named and no others, else libcurl's
+** own. A handle may come from another client, so nothing is left as it was. Beside a
+** bundle CAPATH stays away: with it libcurl parses the whole bundle for each
+** connection, 35-57 ms.
 */
 static void set_certificates(cp_transfer *transfer, const cp_route *route) {
   CURL *easy = transfer->easy;
@@ -256,8 +257,8 @@ static void set_route(CURL *easy, const cp_route *route) {
   SET(CONNECTTIMEOUT_MS, milliseconds(route->connect_timeout));
 }
 
-bool cp_transfer_begin(cp_transfer *transfer, const cp_route *route, const cp_request *request,
-                       cp_answer *answer, void *owner) {
+bool cp_transfer_begin(cp_transfer *transfer, const cp_route *route,
+                       const cp_request *request, cp_answer *answer, void *owner) {
   CURL *easy = transfer->easy;
   transfer->request = request;
   transfer->answer = answer;

@@ -8,7 +8,10 @@
 
 #include "digest.h"
 
-/* How a client's connections are made; shared by its exchanges, changed by none of them. */
+/*
+** How a client's connections are made; shared by its exchanges, changed by none of
+** them.
+*/
 typedef struct cp_route {
   char *proxy;    /* "": none */
   char *no_proxy; /* hosts that the proxy is not for, as libcurl reads it; "": none */
@@ -47,8 +50,8 @@ cp_transfer *cp_transfer_of(void *handle);
 ** Sets the handle up for a request; what comes will be put into `answer`. All three must
 ** stay until cp_transfer_end. `owner` is given back by cp_transfer_owner.
 */
-bool cp_transfer_begin(cp_transfer *transfer, const cp_route *route, const cp_request *request,
-                       cp_answer *answer, void *owner);
+bool cp_transfer_begin(cp_transfer *transfer, const cp_route *route,
+                       const cp_request *request, cp_answer *answer, void *owner);
 
 void *cp_transfer_owner(const cp_transfer *transfer);
 

@@ -101,7 +101,8 @@ static bool append(CURLU *url, cp_text *text) {
 
 static const char *base_fault(CURLU *url) {
   bool http = part_is(url, CURLUPART_SCHEME, "http");
-  if (!http && !part_is(url, CURLUPART_SCHEME, "https")) return "must begin with https://";
+  if (!http && !part_is(url, CURLUPART_SCHEME, "https"))
+    return "must begin with https://";
   if (http && !host_is(url, is_loopback))
     return "may be http:// only for a loopback address; use https://";
   if (has_user(url)) return "must not hold a user name or password";
@@ -119,7 +120,8 @@ const char *cp_url_base(const char *text, cp_text *base) {
   const char *fault = base_fault(url);
   if (!fault && !append(url, base)) fault = "is too long";
   curl_url_cleanup(url);
-  while (base->length && base->data[base->length - 1] == '/') base->data[--base->length] = 0;
+  while (base->length && base->data[base->length - 1] == '/')
+    base->data[--base->length] = 0;
   return fault;
 }
 
@@ -224,7 +226,9 @@ static bool skip(const char **at, const char *prefix) {
   return found != NULL;
 }
 
-/* The two forms of an operation's URL: samples/location_values.txt of the wire's notes. */
+/*
+** The two forms of an operation's URL: samples/location_values.txt of the wire's notes.
+*/
 bool cp_url_names_read(const char *url, cp_url_names *names) {
   const char *at = url;
   *names = (cp_url_names){0};

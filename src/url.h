@@ -27,9 +27,9 @@ typedef enum cp_url_verdict {
 const char *cp_url_base(const char *text, cp_text *base);
 
 /*
-** Resolves a URL or path that the service named against `base`, adds `api-version` when it
-** is missing, and appends the result to `url`. Untrusted: another scheme, host or port, a
-** user name, control characters, over CP_URL_MAX bytes.
+** Resolves a URL or path that the service named against `base`, adds `api-version` when
+** it is missing, and appends the result to `url`. Untrusted: another scheme, host or
+** port, a user name, control characters, over CP_URL_MAX bytes.
 */
 cp_url_verdict cp_url_resolve(const char *base, const char *location, size_t length,
                               const char *api_version, cp_text *url);
@@ -47,7 +47,7 @@ bool cp_url_is_local(const char *url);
 typedef struct cp_url_names {
   char *publisher;
   char *offer;
-  char *operation; /* NULL for .../api/operations/p$o$2$preview: that names the offer only */
+  char *operation; /* NULL for /api/operations/p$o$2$preview: that names the offer */
 } cp_url_names;
 
 /* Reads the names out of an operation's URL; true when it names publisher and offer. */

@@ -28,8 +28,9 @@ void cp_watch_init(cp_watch *watch, const cp_service *service, cp_operation *ope
 }
 
 /*
-** A poll that is under way at the deadline has the last poll's time to answer, and what then
-** follows shares that time. A wait that nobody stepped at its deadline has it from now on.
+** A poll that is under way at the deadline has the last poll's time to answer, and what
+** then follows shares that time. A wait that nobody stepped at its deadline has it from
+** now on.
 */
 static void send(cp_watch *watch, cp_todo *todo, cp_endpoint endpoint, double now) {
   cp_todo_send(todo, endpoint, watch->operation);
@@ -95,7 +96,8 @@ static double by_hint(const cp_watch *watch, const cp_digest *digest, double ran
 }
 
 /* A failed poll is repeated as soon as any exchange would be, later with the interval. */
-static double after_failure(const cp_watch *watch, const cp_digest *digest, double random) {
+static double after_failure(const cp_watch *watch, const cp_digest *digest,
+                            double random) {
   const cp_retry_policy *retry = &watch->service->retry;
   if (digest->retry_after >= 0 || watch->failures > retry->retries)
     return by_hint(watch, digest, random);
@@ -103,10 +105,11 @@ static double after_failure(const cp_watch *watch, const cp_digest *digest, doub
 }
 
 /*
-** A poll without an understood status tells nothing of the operation. The wait goes on until
-** that has lasted for the outage's length, except where time will not mend it.
+** A poll without an understood status tells nothing of the operation. The wait goes on
+** until that has lasted for the outage's length, except where time will not mend it.
 */
-static void take_failure(cp_watch *watch, const cp_clock *clock, const cp_digest *digest) {
+static void take_failure(cp_watch *watch, const cp_clock *clock,
+                         const cp_digest *digest) {
   cp_code code = cp_code_of(digest);
   if (code == CP_CODE_NONE) code = CP_CODE_PROTOCOL;
   if (watch->failures++ == 0) watch->failing_since = clock->now;
@@ -119,7 +122,8 @@ static void take_failure(cp_watch *watch, const cp_clock *clock, const cp_digest
     wait_for(watch, clock, after_failure(watch, digest, clock->random));
 }
 
-static bool is_lost(const cp_watch *watch, const cp_clock *clock, const cp_digest *digest) {
+static bool is_lost(const cp_watch *watch, const cp_clock *clock,
+                    const cp_digest *digest) {
   if (cp_code_of(digest) != CP_CODE_NOT_FOUND) return false;
   double submitted_at = watch->operation->submitted_at;
   return submitted_at < 0 || clock->wall > submitted_at + PATIENCE;
@@ -129,7 +133,8 @@ static bool knows(const cp_digest *digest, const cp_operation *operation) {
   const char *id = operation->kind == CP_CANCEL ? operation->cancels : operation->id;
   for (size_t i = 0; i < digest->entry_count; i++) {
     const cp_entry *entry = &digest->entries[i];
-    if (id ? strlen(id) == entry->id_length && memcmp(id, entry->id, entry->id_length) == 0
+    if (id ? strlen(id) == entry->id_length &&
+                 memcmp(id, entry->id, entry->id_length) == 0
            : entry->kind == operation->kind)
       return true;
   }
@@ -156,13 +161,15 @@ static void follow(cp_watch *watch, const cp_digest *digest) {
 }
 
 static cp_code code_of_end(cp_kind kind, cp_state state) {
-  if (kind == CP_CANCEL) return state == CP_CANCELED ? CP_CODE_NONE : CP_CODE_NOT_CANCELED;
+  if (kind == CP_CANCEL)
+    return state == CP_CANCELED ? CP_CODE_NONE : CP_CODE_NOT_CANCELED;
   if (state == CP_FAILED) return CP_CODE_OPERATION_FAILED;
   return state == CP_CANCELED ? CP_CODE_OPERATION_CANCELED : CP_CODE_NONE;
 }
 
 static bool has_ended(cp_kind kind, cp_state state) {
-  return cp_state_ended(state) || (kind == CP_PUBLISH && state == CP_WAITING_FOR_PUBLISHER);
+  return cp_state_ended(state) ||
+         (kind == CP_PUBLISH && state == CP_WAITING_FOR_PUBLISHER);
 }
 
 static void take_status(cp_watch *watch, const cp_clock *clock, const cp_digest *digest) {

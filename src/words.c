@@ -51,16 +51,11 @@ static const meaning step[] = {
 };
 
 static const char *const names[] = {
-    [CP_UNKNOWN] = "unknown",
-    [CP_NOT_STARTED] = "not_started",
-    [CP_RUNNING] = "running",
-    [CP_WAITING_FOR_PUBLISHER] = "waiting_for_publisher",
-    [CP_SUCCEEDED] = "succeeded",
-    [CP_FAILED] = "failed",
-    [CP_CANCELED] = "canceled",
-    [CP_BLOCKED] = "blocked",
-    [CP_REJECTED] = "rejected",
-    [CP_WAITING_FOR_APPROVAL] = "waiting_for_approval",
+    [CP_UNKNOWN] = "unknown",     [CP_NOT_STARTED] = "not_started",
+    [CP_RUNNING] = "running",     [CP_WAITING_FOR_PUBLISHER] = "waiting_for_publisher",
+    [CP_SUCCEEDED] = "succeeded", [CP_FAILED] = "failed",
+    [CP_CANCELED] = "canceled",   [CP_BLOCKED] = "blocked",
+    [CP_REJECTED] = "rejected",   [CP_WAITING_FOR_APPROVAL] = "waiting_for_approval",
 };
 
 static const char *const kinds[] = {
@@ -91,7 +86,8 @@ bool cp_word_same(const char *a, size_t a_length, const char *b, size_t b_length
 }
 
 static cp_state look_up(const meaning *table, const char *word, size_t length) {
-  while (table->word && !cp_word_same(table->word, strlen(table->word), word, length)) table++;
+  while (table->word && !cp_word_same(table->word, strlen(table->word), word, length))
+    table++;
   return table->state;
 }
 

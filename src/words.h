@@ -37,7 +37,9 @@ const char *cp_state_name(cp_state state);
 /* Has what is in this state come to its end? */
 bool cp_state_ended(cp_state state);
 
-/* "golive", "publish" or "cancel" in any letter case; CP_KIND_OTHER for any other word. */
+/*
+** "golive", "publish" or "cancel" in any letter case; CP_KIND_OTHER for any other word.
+*/
 cp_kind cp_kind_of(const char *word, size_t length);
 
 /* The name of a kind; NULL for CP_KIND_OTHER. */
