@@ -37,24 +37,29 @@ struct cp_port {
   size_t exchanges; /* with the engine; the last one of a closed port frees it */
 };
 
-/*
-** The engine. `lock` guards all but `active`, `idle` and libcurl's handles, which are the
-** thread's own.
-*/
-static struct {
-  pthread_mutex_t lock;
-  unsigned long generation; /* one more in each forked child */
-  int states;
-  bool prepared; /* for the whole process: libcurl, atexit, atfork */
-  bool running, stopping, exiting;
-  bool given_up; /* some exchange is abandoned, or its port closed */
-  pthread_t thread;
+/* What the thread works at. All but the inbox is its own: no lock guards it. */
+typedef struct workshop {
   CURLM *multi;
   chain inbox;
   chain active;
   cp_transfer *idle[IDLE_TRANSFERS];
   int idle_count;
-} engine = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} workshop;
+
+/* The engine, of which a process has one. */
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t stopped;
+  unsigned long generation; /* one more in each forked child */
+  int states;
+  bool prepared; /* for the whole process: libcurl, atexit, atfork */
+  bool running, stopping, exiting;
+  bool given_up; /* some exchange is abandoned, or its port closed */
+  bool asleep;   /* the thread is about to wait, and must be woken */
+  pthread_t thread;
+  workshop work;
+  workshop parents; /* in a forked child: left alone, but not forgotten */
+} engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .stopped = PTHREAD_COND_INITIALIZER};
 
 static void lock(void) {
   pthread_mutex_lock(&engine.lock);
@@ -124,18 +129,19 @@ static void deliver(cp_exchange *exchange) {
 /* On the thread */
 
 static cp_transfer *get_transfer(void) {
-  return engine.idle_count ? engine.idle[--engine.idle_count] : cp_transfer_new();
+  return engine.work.idle_count ? engine.work.idle[--engine.work.idle_count]
+                                : cp_transfer_new();
 }
 
 static void put_transfer(cp_transfer *transfer) {
-  if (engine.idle_count < IDLE_TRANSFERS)
-    engine.idle[engine.idle_count++] = transfer;
+  if (engine.work.idle_count < IDLE_TRANSFERS)
+    engine.work.idle[engine.work.idle_count++] = transfer;
   else
     cp_transfer_free(transfer);
 }
 
 static void release_transfer(cp_exchange *exchange) {
-  curl_multi_remove_handle(engine.multi, cp_transfer_handle(exchange->transfer));
+  curl_multi_remove_handle(engine.work.multi, cp_transfer_handle(exchange->transfer));
   cp_transfer_abandon(exchange->transfer);
   put_transfer(exchange->transfer);
   exchange->transfer = NULL;
@@ -150,9 +156,10 @@ static void fail(cp_exchange *exchange, const char *detail) {
 static bool begin(cp_exchange *exchange) {
   cp_transfer *transfer = get_transfer();
   if (!transfer) return false;
-  bool ok = cp_transfer_begin(transfer, &exchange->port->route, &exchange->request,
-                              exchange->answer, exchange) &&
-            curl_multi_add_handle(engine.multi, cp_transfer_handle(transfer)) == CURLM_OK;
+  bool ok =
+      cp_transfer_begin(transfer, &exchange->port->route, &exchange->request,
+                        exchange->answer, exchange) &&
+      curl_multi_add_handle(engine.work.multi, cp_transfer_handle(transfer)) == CURLM_OK;
   if (ok)
     exchange->transfer = transfer;
   else
@@ -161,10 +168,11 @@ static bool begin(cp_exchange *exchange) {
 }
 
 static void give_up_abandoned(void) {
-  for (cp_exchange *exchange = engine.active.first, *next; exchange; exchange = next) {
+  for (cp_exchange *exchange = engine.work.active.first, *next; exchange;
+       exchange = next) {
     next = exchange->next;
     if (!exchange->abandoned && !exchange->port->closed) continue;
-    leave(&engine.active, exchange);
+    leave(&engine.work.active, exchange);
     release_transfer(exchange);
     free_exchange(exchange);
   }
@@ -177,7 +185,7 @@ static chain begin_all(chain arrived) {
     next = exchange->next;
     bool begun = begin(exchange);
     if (!begun) fail(exchange, "out of memory");
-    append(begun ? &engine.active : &failed, exchange);
+    append(begun ? &engine.work.active : &failed, exchange);
   }
   return failed;
 }
@@ -189,11 +197,18 @@ static void deliver_all(chain finished) {
   }
 }
 
+/* With the lock held. */
+static void wake(void) {
+  if (engine.running && engine.asleep) curl_multi_wakeup(engine.work.multi);
+  engine.asleep = false;
+}
+
 /* Takes what came in; false when it is time to stop. */
 static bool take_in(void) {
   lock();
   bool goes_on = !engine.stopping;
-  chain arrived = take_all(&engine.inbox);
+  engine.asleep = false;
+  chain arrived = take_all(&engine.work.inbox);
   if (engine.given_up) give_up_abandoned();
   engine.given_up = false;
   unlock();
@@ -207,7 +222,7 @@ static bool take_in(void) {
 static void complete(CURL *easy, CURLcode result, chain *finished) {
   cp_transfer *transfer = cp_transfer_of(easy);
   cp_exchange *exchange = cp_transfer_owner(transfer);
-  leave(&engine.active, exchange);
+  leave(&engine.work.active, exchange);
   cp_transfer_end(transfer, (int)result);
   release_transfer(exchange);
   append(finished, exchange);
@@ -218,7 +233,7 @@ static void give_out(void) {
   chain finished = {0};
   const CURLMsg *message;
   int left;
-  while ((message = curl_multi_info_read(engine.multi, &left)))
+  while ((message = curl_multi_info_read(engine.work.multi, &left)))
     if (message->msg == CURLMSG_DONE)
       complete(message->easy_handle, message->data.result, &finished);
   if (!finished.first) return;
@@ -229,22 +244,36 @@ static void give_out(void) {
 
 static void clean_up(void) {
   lock();
-  for (cp_exchange *exchange = engine.active.first; exchange; exchange = exchange->next)
+  for (cp_exchange *exchange = engine.work.active.first; exchange;
+       exchange = exchange->next)
     release_transfer(exchange);
-  free_chain(take_all(&engine.active));
-  free_chain(take_all(&engine.inbox));
+  free_chain(take_all(&engine.work.active));
+  free_chain(take_all(&engine.work.inbox));
   unlock();
-  while (engine.idle_count) cp_transfer_free(engine.idle[--engine.idle_count]);
-  curl_multi_cleanup(engine.multi);
-  engine.multi = NULL;
+  while (engine.work.idle_count)
+    cp_transfer_free(engine.work.idle[--engine.work.idle_count]);
+  curl_multi_cleanup(engine.work.multi);
+  engine.work.multi = NULL;
+}
+
+/*
+** Waits for libcurl's sockets, unless something came in meanwhile: who brings that wakes a
+** sleeping thread only, since each wake-up costs both sides a few system calls.
+*/
+static void rest(void) {
+  lock();
+  bool busy = engine.work.inbox.first || engine.given_up || engine.stopping;
+  engine.asleep = !busy;
+  unlock();
+  if (!busy) curl_multi_poll(engine.work.multi, NULL, 0, LONG_POLL, NULL);
 }
 
 static void *run(void *unused) {
   int under_way;
   while (take_in()) {
-    curl_multi_perform(engine.multi, &under_way);
+    curl_multi_perform(engine.work.multi, &under_way);
     give_out();
-    curl_multi_poll(engine.multi, NULL, 0, LONG_POLL, NULL);
+    rest();
   }
   clean_up();
   return unused;
@@ -252,16 +281,19 @@ static void *run(void *unused) {
 
 /* Starting and stopping */
 
-static void stop(void) {
-  lock();
-  bool running = engine.running && !engine.stopping;
+/* With the lock held: from here on no exchange is taken until the thread has ended. */
+static bool begin_to_stop(void) {
+  if (!engine.running || engine.stopping) return false;
   engine.stopping = true;
-  if (running) curl_multi_wakeup(engine.multi);
-  unlock();
-  if (!running) return;
+  wake();
+  return true;
+}
+
+static void join(void) {
   pthread_join(engine.thread, NULL);
   lock();
   engine.running = engine.stopping = false;
+  pthread_cond_broadcast(&engine.stopped);
   unlock();
 }
 
@@ -269,18 +301,20 @@ static void stop(void) {
 static void stop_at_exit(void) {
   lock();
   engine.exiting = true;
+  while (engine.stopping) pthread_cond_wait(&engine.stopped, &engine.lock);
+  bool ours = begin_to_stop();
   unlock();
-  stop();
+  if (ours) join();
 }
 
 /* The child has no thread. What the parent had under way stays the parent's. */
 static void start_over_in_child(void) {
   pthread_mutex_init(&engine.lock, NULL);
+  pthread_cond_init(&engine.stopped, NULL);
   engine.generation++;
-  engine.running = engine.stopping = engine.given_up = false;
-  engine.multi = NULL;
-  engine.inbox = engine.active = (chain){0};
-  engine.idle_count = 0;
+  engine.running = engine.stopping = engine.given_up = engine.asleep = false;
+  engine.parents = engine.work;
+  engine.work = (workshop){0};
 }
 
 /*
@@ -298,16 +332,16 @@ static bool prepare(void) {
 
 /* With the lock held. */
 static bool start(void) {
-  if (engine.running) return !engine.stopping;
+  while (engine.stopping) pthread_cond_wait(&engine.stopped, &engine.lock);
+  if (engine.running) return true;
   if (engine.exiting || !prepare()) return false;
-  engine.stopping = false;
-  engine.multi = curl_multi_init();
-  if (!engine.multi) return false;
-  curl_multi_setopt(engine.multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS);
+  engine.work.multi = curl_multi_init();
+  if (!engine.work.multi) return false;
+  curl_multi_setopt(engine.work.multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS);
   engine.running = cp_os_thread(&engine.thread, run, NULL);
   if (engine.running) return true;
-  curl_multi_cleanup(engine.multi);
-  engine.multi = NULL;
+  curl_multi_cleanup(engine.work.multi);
+  engine.work.multi = NULL;
   return false;
 }
 
@@ -319,9 +353,9 @@ void cp_engine_enter(void) {
 
 void cp_engine_leave(void) {
   lock();
-  bool last = --engine.states == 0;
+  bool ours = --engine.states == 0 && begin_to_stop();
   unlock();
-  if (last) stop();
+  if (ours) join();
 }
 
 /* What a client calls */
@@ -361,7 +395,7 @@ void cp_port_close(cp_port *port) {
     free_port(port);
   } else {
     engine.given_up = true;
-    if (engine.running) curl_multi_wakeup(engine.multi);
+    wake();
   }
   unlock();
 }
@@ -384,15 +418,13 @@ static cp_exchange *new_exchange(cp_port *port, cp_request *request, void *owner
   return exchange;
 }
 
-/* The thread is woken only when its inbox was empty: else that is on its way already. */
 static bool hand_over(cp_exchange *exchange) {
   lock();
   bool ok = start();
   if (ok) {
-    bool idle = !engine.inbox.first;
     exchange->port->exchanges++;
-    append(&engine.inbox, exchange);
-    if (idle) curl_multi_wakeup(engine.multi);
+    append(&engine.work.inbox, exchange);
+    wake();
   }
   unlock();
   return ok;
@@ -431,6 +463,6 @@ void cp_exchange_abandon(cp_exchange *exchange) {
   exchange->abandoned = true;
   exchange->owner = NULL;
   engine.given_up = true;
-  if (engine.running) curl_multi_wakeup(engine.multi);
+  wake();
   unlock();
 }

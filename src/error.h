@@ -74,10 +74,4 @@ bool cp_code_retryable(cp_code code);
 /* "no", "maybe", "yes" */
 const char *cp_sent_name(cp_sent sent);
 
-/* Appends text as one line: control characters become blanks, at most `limit` bytes. */
-bool cp_text_add_line(cp_text *text, const char *line, size_t length, size_t limit);
-
-/* Appends HTML as plain text: no tags, entities decoded, blanks folded. */
-bool cp_text_add_plain(cp_text *text, const char *html, size_t length);
-
 #endif

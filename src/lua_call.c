@@ -12,19 +12,31 @@
 
 /* Requests */
 
+static bool add_line(cp_text *headers, const char *name, const char *value) {
+  return cp_text_puts(headers, name) && cp_text_puts(headers, value) &&
+         cp_text_putc(headers, '\n');
+}
+
+/* Room for all of it, so that the token is written once and wiped once. */
+static bool reserve_headers(const cp_client *client, const cp_task *task,
+                            cp_text *headers) {
+  size_t size = 256 + strlen(client->headers) + strlen(client->token.text);
+  if (task->headers) size += strlen(task->headers);
+  if (task->if_match) size += strlen(task->if_match);
+  return cp_text_reserve(headers, size);
+}
+
 bool cp_add_headers(const cp_client *client, const cp_lua_task *task, bool with_token,
                     cp_text *headers) {
   const cp_task *of = &task->task;
   bool submits = cp_api_is_submission(of->todo.as.send.endpoint);
-  if (with_token &&
-      !cp_text_printf(headers, "Authorization: Bearer %s\n", client->token.text))
+  if (with_token && !(reserve_headers(client, of, headers) &&
+                      add_line(headers, "Authorization: Bearer ", client->token.text)))
     return false;
   return cp_text_puts(headers, client->headers) &&
-         cp_text_printf(headers,
-                        "Content-Type: application/json\nx-ms-client-request-id: %s\n",
-                        of->guid) &&
-         (!of->if_match || !submits ||
-          cp_text_printf(headers, "If-Match: %s\n", of->if_match)) &&
+         cp_text_puts(headers, "Content-Type: application/json\n") &&
+         add_line(headers, "x-ms-client-request-id: ", of->guid) &&
+         (!of->if_match || !submits || add_line(headers, "If-Match: ", of->if_match)) &&
          (!of->headers || cp_text_puts(headers, of->headers));
 }
 
@@ -284,7 +296,8 @@ static void push_event(lua_State *L, const cp_lua_task *task, const cp_clock *cl
 /* Pushes request and answer of an exchange that has ended, for `observe`. */
 static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
   const cp_answer *answer = task->task.answer;
-  cp_request request = {.method = cp_api_method(task->task.todo.as.send.endpoint)};
+  cp_request request = {.method = cp_api_method(task->task.todo.as.send.endpoint),
+                        .timeout = task->client->service.exchange_timeout};
   cp_text url = {0};
   bool ok = cp_add_url(task->client, &task->task, &url) &&
             cp_add_headers(task->client, task, false, &request.headers);

@@ -12,7 +12,6 @@
 #include "url.h"
 
 #define DEFAULT_ENDPOINT    "https://cloudpartner.azure.com"
-#define DEFAULT_AUTHORITY   "https://login.microsoftonline.com"
 #define DEFAULT_API_VERSION "2017-10-31"
 
 /* Checkers */
@@ -115,9 +114,8 @@ static void set_base(lua_State *L, const char *name, const char *url, char **bas
 
 static void set_endpoint(lua_State *L, cp_client *client) {
   cp_service *service = &client->service;
-  set_base(L, "authority",
-           option(L, "authority", "AZURE_AUTHORITY_HOST", DEFAULT_AUTHORITY),
-           &service->base);
+  const char *authority = option(L, "authority", NULL, NULL);
+  if (authority) set_base(L, "authority", authority, &service->base);
   set_base(L, "endpoint",
            option(L, "endpoint", "CLOUDPARTNER_ENDPOINT", DEFAULT_ENDPOINT),
            &service->base);
@@ -218,7 +216,7 @@ static void set_table(lua_State *L, const char *name) {
 /* An operation's metatable leads to its client: contract, "Submissions". */
 static void set_operation_metatable(lua_State *L) {
   lua_newtable(L);
-  luaL_getmetatable(L, "cloudpartner.operation");
+  lua_getfield(L, LUA_REGISTRYINDEX, "cloudpartner.operation");
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, CLIENT);
   lua_setfield(L, -2, "client");

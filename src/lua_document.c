@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lua_json.h"
+#include "plain.h"
 
 /* Reading */
 
@@ -167,13 +168,11 @@ void cp_digest_document(lua_State *L, cp_document document, const cp_answer *ans
 
 /* Tables for users */
 
-static void set_plain(lua_State *L, int table, const char *name, const char *html,
-                      size_t length) {
-  cp_text text = {.limit = 1 << 20};
-  cp_text_add_plain(&text, html, length);
-  lua_pushlstring(L, cp_text_get(&text), text.length);
-  cp_text_free(&text);
-  lua_setfield(L, table, name);
+/* Pushes HTML as plain text. What it is written to is Lua's, so a raise leaves nothing. */
+static void push_plain(lua_State *L, const char *html, size_t length) {
+  char *plain = lua_newuserdatauv(L, length + 1, 0);
+  lua_pushlstring(L, plain, cp_plain(html, length, plain));
+  lua_remove(L, -2);
 }
 
 /* Copies a field that is there, under another name. */
@@ -197,7 +196,8 @@ static void add_message(lua_State *L, int index, int place) {
                            : lua_tolstring(L, index, &length);
   lua_pushlstring(L, html ? html : "", html ? length : 0);
   lua_setfield(L, message, "html");
-  set_plain(L, message, "text", html ? html : "", html ? length : 0);
+  push_plain(L, html ? html : "", html ? length : 0);
+  lua_setfield(L, message, "text");
   lua_settop(L, message);
   if (whole) copy(L, index, "level", message, "level");
   if (whole) copy(L, index, "timestamp", message, "timestamp");
@@ -254,6 +254,14 @@ static cp_state push_step(lua_State *L, int from) {
   return state;
 }
 
+/* The step on top of the stack blocks, unless an earlier one does already. */
+static void set_blocked_by(lua_State *L, int status) {
+  lua_getfield(L, status, "blocked_by");
+  lua_pushvalue(L, lua_isnil(L, -1) ? -2 : -1);
+  lua_setfield(L, status, "blocked_by");
+  lua_pop(L, 1);
+}
+
 /* Sets `steps` and `blocked_by` of the status; gives the mean of the steps' progress. */
 static int set_steps(lua_State *L, int document, int status) {
   bool given = cp_json_table(L, document, "steps");
@@ -265,8 +273,7 @@ static int set_steps(lua_State *L, int document, int status) {
       cp_state state = push_step(L, from + 2);
       sum += percentage(L, from + 2, state);
       if (step_blocks(L, from + 2, state)) {
-        lua_pushvalue(L, -1);
-        lua_setfield(L, status, "blocked_by");
+        set_blocked_by(L, status);
       }
       lua_rawseti(L, from + 1, ++count);
     }
@@ -405,10 +412,7 @@ static void look_into_text(lua_State *L, int index, cp_said *said) {
       lua_istable(L, -1))
     look_into(L, lua_gettop(L), said, 1);
   if (said->message || !length) return;
-  cp_text plain = {.limit = 1 << 20};
-  cp_text_add_plain(&plain, text, length);
-  lua_pushlstring(L, cp_text_get(&plain), plain.length);
-  cp_text_free(&plain);
+  push_plain(L, text, length);
   said->message = lua_gettop(L);
 }
 

@@ -105,16 +105,16 @@ static bool make_request(const drive *d, cp_request *request) {
 static void exchange_by_transport(lua_State *L, drive *d, cp_request *request) {
   cp_answer *answer = cp_call_transport(L, d->env, d->client, request);
   cp_request_free(request);
-  if (d->task->task.stage == CP_STAGE_ENDED || !answer) {
-    if (answer) cp_answer_free(answer);
-    cp_free(answer);
-    if (d->task->task.stage != CP_STAGE_ENDED)
-      answer_failure(d, CP_FAIL_NETWORK, CP_SENT_MAYBE, "not enough memory");
+  double began = d->clock.now;
+  bool goes_on = d->task->task.stage != CP_STAGE_ENDED && read_clock(L, d);
+  if (goes_on && answer) {
+    answer->seconds = d->clock.now - began;
+    cp_task_answered(&d->client->tasks, &d->task->task, answer);
     return;
   }
-  double began = d->clock.now;
-  if (read_clock(L, d)) answer->seconds = d->clock.now - began;
-  cp_task_answered(&d->client->tasks, &d->task->task, answer);
+  if (answer) cp_answer_free(answer);
+  cp_free(answer);
+  if (goes_on) answer_failure(d, CP_FAIL_NETWORK, CP_SENT_MAYBE, "not enough memory");
 }
 
 static void exchange(lua_State *L, drive *d) {
@@ -148,6 +148,7 @@ static bool is_unchanged(const cp_task *task) {
 static void keep_document(cp_task *task, const cp_digest *digest) {
   cp_text old = task->document;
   task->document = task->answer->body;
+  cp_text_shrink(&task->document); /* it may lie here for days, and many beside it */
   task->answer->body = (cp_text){0};
   cp_text_free(&old);
   task->state = digest->state;

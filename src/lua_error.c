@@ -7,6 +7,7 @@
 
 #include "lua_document.h"
 #include "lua_operation.h"
+#include "plain.h"
 
 #define CP_ERROR "cloudpartner.error"
 
@@ -17,10 +18,8 @@
 static void make_line(lua_State *L) {
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
-  cp_text line = {0};
-  cp_text_add_line(&line, text, length, WORDS_MAX);
-  lua_pushlstring(L, cp_text_get(&line), line.length);
-  cp_text_free(&line);
+  char line[WORDS_MAX + CP_LINE_EXTRA];
+  lua_pushlstring(L, line, cp_line(text, length, WORDS_MAX, line));
   lua_remove(L, -2);
 }
 
@@ -41,6 +40,7 @@ static const char *happened(cp_code code) {
     case CP_CODE_AMBIGUOUS: return "the answer does not tell whether it was taken";
     case CP_CODE_PROTOCOL: return "an answer that can't be understood";
     case CP_CODE_TOO_LARGE: return "an answer over max_body";
+    case CP_CODE_NETWORK: return "this process was forked: its parent goes on with it";
     default: return "without explanation";
   }
 }
@@ -74,14 +74,26 @@ static void push_message_of_answer(lua_State *L, const cp_task *task,
   }
 }
 
+/* Does the operation's last status explain this? */
+static bool is_explained(cp_code code) {
+  return code == CP_CODE_OPERATION_FAILED || code == CP_CODE_OPERATION_CANCELED ||
+         code == CP_CODE_OPERATION_BLOCKED || code == CP_CODE_NOT_CANCELED;
+}
+
 static void push_message(lua_State *L, const cp_lua_task *task) {
-  cp_push_reason(L, task);
-  if (lua_type(L, -1) == LUA_TSTRING && task->task.outcome.code != CP_CODE_DEADLINE) {
+  cp_code code = task->task.outcome.code;
+  bool missed = code == CP_CODE_NOT_FOUND && task->result == CP_RESULT_STATUS;
+  if (is_explained(code))
+    cp_push_reason(L, task);
+  else
+    lua_pushnil(L);
+  if (lua_type(L, -1) == LUA_TSTRING) {
     make_line(L);
-  } else {
-    lua_pop(L, 1);
-    lua_pushstring(L, happened(task->task.outcome.code));
+    return;
   }
+  lua_pop(L, 1);
+  lua_pushstring(L, missed ? "not at its URL, though the offer's list knows it"
+                           : happened(code));
 }
 
 static void set_string(lua_State *L, int table, const char *name, const char *value,
@@ -126,6 +138,15 @@ static void set_answer(lua_State *L, int error, const cp_task *task) {
   lua_settop(L, error);
 }
 
+/* Pushes what was called: "golive contoso/contoso-offer". */
+static void push_call(lua_State *L, const cp_lua_task *task) {
+  const cp_operation *of = &task->task.operation;
+  if (of->publisher && of->offer)
+    lua_pushfstring(L, "%s %s/%s", task->call, of->publisher, of->offer);
+  else
+    lua_pushstring(L, task->call);
+}
+
 static void set_flags(lua_State *L, int error, const cp_lua_task *task) {
   const cp_outcome *outcome = &task->task.outcome;
   lua_pushstring(L, cp_code_name(outcome->code));
@@ -136,8 +157,7 @@ static void set_flags(lua_State *L, int error, const cp_lua_task *task) {
   lua_setfield(L, error, "retryable");
   lua_pushstring(L, task->task.guid);
   lua_setfield(L, error, "client_request_id");
-  lua_pushfstring(L, "%s %s/%s", task->call, task->task.operation.publisher,
-                  task->task.operation.offer ? task->task.operation.offer : "");
+  push_call(L, task);
   lua_setfield(L, error, "call");
 }
 
@@ -145,7 +165,7 @@ static void set_flags(lua_State *L, int error, const cp_lua_task *task) {
 static void set_subject(lua_State *L, int env, int error, const cp_lua_task *task) {
   const cp_task *of = &task->task;
   bool submits = task->result == CP_RESULT_OPERATION;
-  if (of->operation.url && of->operation.kind != CP_KIND_OTHER && !submits) {
+  if (of->operation.url) {
     cp_push_operation(L, env, &of->operation);
     lua_setfield(L, error, "operation");
   }

@@ -55,10 +55,19 @@ static void check_email(lua_State *L, int index) {
     luaL_error(L, "option 'notification_emails': an address must not be empty");
 }
 
+/* The number of addresses; raises for a table that is no list. */
+static int count_emails(lua_State *L, int list) {
+  int count = 0, length = lua_istable(L, list) ? (int)lua_rawlen(L, list) : 0;
+  if (lua_istable(L, list))
+    for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1)) count++;
+  if (count != length) luaL_error(L, "option 'notification_emails' must be a list");
+  return length;
+}
+
 /* Pushes the addresses as the service wants them: one string, joined by commas. */
 static bool push_emails(lua_State *L, int options) {
   lua_getfield(L, options, "notification_emails");
-  int list = lua_gettop(L), count = lua_istable(L, list) ? (int)lua_rawlen(L, list) : 0;
+  int list = lua_gettop(L), count = count_emails(L, list);
   luaL_checkstack(L, 8, "notification_emails");
   lua_pushliteral(L, "");
   for (int i = 1; i <= count; i++) {
@@ -150,7 +159,7 @@ static bool take_operation(lua_State *L, cp_lua_task *task) {
   bool is_intent;
   bool trusted = cp_read_operation(L, 2, task->client, &task->task.operation, &is_intent);
   if (is_intent)
-    luaL_argerror(L, 2, "an intent is no operation: use client:resume(intent)");
+    luaL_error(L, "bad argument 'operation': an intent; use client:resume(intent)");
   if (!trusted) cp_task_refuse(task, CP_CODE_UNTRUSTED_URL);
   return trusted;
 }
@@ -164,7 +173,7 @@ static int start_cancel_operation(lua_State *L) {
   lua_settop(L, top);
   cp_operation *operation = &task->task.operation;
   if (!operation->publisher || !operation->offer)
-    luaL_argerror(L, 2, "this operation does not say which offer it is of");
+    luaL_error(L, "bad argument 'operation': it does not say which offer it is of");
   cp_free(operation->cancels);
   operation->cancels = operation->id;
   operation->id = NULL;
@@ -296,7 +305,7 @@ static const luaL_Reg *find_starter(const char *name) {
 int cp_client_start(lua_State *L) {
   cp_check_client(L, 1);
   const luaL_Reg *starter = find_starter(luaL_checkstring(L, 2));
-  if (!starter) return luaL_argerror(L, 2, "no method that can be started");
+  if (!starter) return luaL_error(L, "bad argument 'method': none that can be started");
   lua_remove(L, 2);
   return starter->func(L);
 }
@@ -368,6 +377,15 @@ static void take_resume_options(lua_State *L, cp_operation *operation) {
   lua_pop(L, 2);
 }
 
+/* The error about an intent speaks of the submission that was intended. */
+static void take_guid(lua_State *L, cp_task *task) {
+  size_t length;
+  lua_getfield(L, 2, "client_request_id");
+  const char *guid = lua_tolstring(L, -1, &length);
+  if (length < sizeof task->guid) memcpy(task->guid, guid, length + 1);
+  lua_pop(L, 1);
+}
+
 /*
 ** client:resume(saved [, {kind =, submitted_at =}]): the handle of a saved operation or
 ** URL. No I/O. An intent can't be looked up by this version: it is `ambiguous`, as its
@@ -384,6 +402,7 @@ int cp_client_resume(lua_State *L) {
   bool trusted = cp_read_operation(L, 2, client, operation, &is_intent);
   take_resume_options(L, operation);
   if (is_intent) {
+    take_guid(L, &task->task);
     task->task.outcome = (cp_outcome){.code = CP_CODE_AMBIGUOUS, .sent = CP_SENT_MAYBE};
   } else if (!trusted) {
     cp_task_refuse(task, CP_CODE_UNTRUSTED_URL);
@@ -431,8 +450,13 @@ static int call_with(lua_State *L, const char *method, int subject, int scope) {
 static void check_script_options(lua_State *L, int scope) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  cp_options_check(L, 1, CP_FOR_NEW | CP_FOR_CALL | CP_FOR_SCRIPT | scope);
+  cp_options_check(L, 1, CP_FOR_NEW | CP_FOR_CALL | scope);
   push_client(L);
+}
+
+static void push_needed(lua_State *L, const char *name) {
+  lua_getfield(L, 1, name);
+  if (lua_isnil(L, -1)) luaL_error(L, "option '%s' is missing", name);
 }
 
 /* What is left of the call's `timeout` after its first part. */
@@ -456,12 +480,12 @@ static void shorten_timeout(lua_State *L, double began, cp_client *client) {
 ** last status. Options of the client and of the method in one table.
 */
 static int golive(lua_State *L) {
-  check_script_options(L, CP_FOR_SUBMIT | CP_FOR_WAIT);
+  check_script_options(L, CP_FOR_SUBMIT | CP_FOR_WAIT | CP_FOR_GOLIVE);
   cp_client *client = cp_check_client(L, 2);
   double began = cp_client_now(L, cp_push_env(L, 2), client);
   lua_getfield(L, 1, "wait");
   bool waits = lua_toboolean(L, -1);
-  lua_getfield(L, 1, "offer");
+  push_needed(L, "offer");
   int results = call_with(L, "golive", lua_gettop(L), CP_FOR_SUBMIT | CP_FOR_CALL);
   if (!waits || results != 1) return results;
   int operation = lua_gettop(L);
@@ -471,15 +495,15 @@ static int golive(lua_State *L) {
 
 /* cloudpartner.status{publisher =, operation =, ...}: its status. */
 static int status(lua_State *L) {
-  check_script_options(L, 0);
-  lua_getfield(L, 1, "operation");
+  check_script_options(L, CP_FOR_FOLLOW);
+  push_needed(L, "operation");
   return call_with(L, "status", lua_gettop(L), CP_FOR_CALL);
 }
 
 /* cloudpartner.wait{publisher =, operation =, ...}: its last status, once it is over. */
 static int wait(lua_State *L) {
-  check_script_options(L, CP_FOR_WAIT);
-  lua_getfield(L, 1, "operation");
+  check_script_options(L, CP_FOR_WAIT | CP_FOR_FOLLOW);
+  push_needed(L, "operation");
   return call_with(L, "wait", lua_gettop(L), CP_FOR_WAIT | CP_FOR_CALL);
 }
 

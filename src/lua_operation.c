@@ -62,9 +62,9 @@ void cp_push_intent(lua_State *L, const cp_lua_task *task) {
 
 /* From tables */
 
-static int fault(lua_State *L, int index, const char *what) {
-  const char *text = lua_pushfstring(L, "operation: %s", what);
-  return luaL_argerror(L, index, text);
+/* The argument is named, not numbered: its number depends on how the method was called. */
+static int fault(lua_State *L, const char *what) {
+  return luaL_error(L, "bad argument 'operation': %s", what);
 }
 
 /*
@@ -75,9 +75,9 @@ static const char *text_of(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
   if (lua_isnil(L, -1) || cp_json_is_null(L, -1)) return NULL;
   if (lua_type(L, -1) != LUA_TSTRING)
-    fault(L, index, lua_pushfstring(L, "field '%s' must be a string", name));
+    fault(L, lua_pushfstring(L, "field '%s' must be a string", name));
   if (lua_rawlen(L, -1) > CP_URL_MAX)
-    fault(L, index, lua_pushfstring(L, "field '%s' is too long", name));
+    fault(L, lua_pushfstring(L, "field '%s' is too long", name));
   return lua_tostring(L, -1);
 }
 
@@ -88,7 +88,7 @@ static void take(lua_State *L, char **field, const char *text) {
 static void take_id(lua_State *L, int index, const char *name, char **field) {
   const char *id = text_of(L, index, name);
   if (id && !cp_url_segment_ok(id, lua_rawlen(L, -1)))
-    fault(L, index, lua_pushfstring(L, "field '%s' is no id", name));
+    fault(L, lua_pushfstring(L, "field '%s' is no id", name));
   take(L, field, id);
   lua_pop(L, 1);
 }
@@ -97,9 +97,9 @@ static void check_format(lua_State *L, int index) {
   lua_getfield(L, index, "format");
   if (!lua_isnil(L, -1) &&
       !(lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == FORMAT))
-    fault(L, index, "field 'format' is not 1: another version of this module made it");
+    fault(L, "field 'format' is not 1: another version of this module made it");
   const char *api = text_of(L, index, "api");
-  if (api && strcmp(api, API) != 0) fault(L, index, "field 'api' is not '" API "'");
+  if (api && strcmp(api, API) != 0) fault(L, "field 'api' is not '" API "'");
   lua_pop(L, 2);
 }
 
@@ -107,7 +107,7 @@ static void take_kind(lua_State *L, int index, cp_operation *operation) {
   const char *kind = text_of(L, index, "kind");
   if (kind) operation->kind = cp_kind_of(kind, strlen(kind));
   if (kind && operation->kind == CP_KIND_OTHER)
-    fault(L, index, "field 'kind' must be 'golive', 'publish' or 'cancel'");
+    fault(L, "field 'kind' must be 'golive', 'publish' or 'cancel'");
   lua_pop(L, 1);
 }
 
@@ -121,8 +121,7 @@ static void take_time(lua_State *L, int index, const char *name,
     const char *text = text_of(L, index, name);
     time = text ? cp_iso_time_read(text) : -1;
     if (text && time < 0)
-      fault(L, index,
-            lua_pushfstring(L, "field '%s' is not a time in UTC (ISO 8601)", name));
+      fault(L, lua_pushfstring(L, "field '%s' is not a time in UTC (ISO 8601)", name));
     lua_pop(L, 1);
   }
   operation->submitted_at = time >= 0 ? time : -1;
@@ -145,6 +144,7 @@ static bool take_url(lua_State *L, const cp_client *client, const char *url,
       cp_url_resolve(service->base, url, length, service->api_version, &resolved);
   if (verdict == CP_URL_OK) {
     cp_free(operation->url);
+    cp_text_shrink(&resolved);
     operation->url = resolved.data;
     return true;
   }
@@ -168,12 +168,11 @@ static void take_names(lua_State *L, cp_operation *operation) {
 }
 
 /* Without a URL, the id tells where the operation is. */
-static bool build_url(lua_State *L, int index, const cp_client *client,
-                      cp_operation *operation) {
+static bool build_url(lua_State *L, const cp_client *client, cp_operation *operation) {
   cp_text url = {.limit = CP_URL_MAX};
   if (!operation->publisher) take(L, &operation->publisher, client->publisher);
   if (!operation->publisher || !operation->offer || !operation->id)
-    fault(L, index, "it has neither a 'url' nor 'publisher', 'offer' and 'id'");
+    fault(L, "it has neither a 'url' nor 'publisher', 'offer' and 'id'");
   if (!cp_api_url(&client->service, CP_ENDPOINT_OPERATION, operation, NULL, &url)) {
     cp_text_free(&url);
     luaL_error(L, "not enough memory");
@@ -204,7 +203,7 @@ static bool read_table(lua_State *L, int index, const cp_client *client,
   take_flags(L, index, operation);
   if (*is_intent) return true;
   const char *url = text_of(L, index, "url");
-  if (!url) return build_url(L, index, client, operation);
+  if (!url) return build_url(L, client, operation);
   if (!take_url(L, client, url, lua_rawlen(L, -1), operation)) return false;
   take_names(L, operation);
   return true;
@@ -216,8 +215,7 @@ bool cp_read_operation(lua_State *L, int index, const cp_client *client,
   *is_intent = false;
   operation->submitted_at = -1;
   if (lua_istable(L, index)) return read_table(L, index, client, operation, is_intent);
-  if (lua_type(L, index) != LUA_TSTRING)
-    luaL_argerror(L, index, "an operation, or the URL of one, expected");
+  if (lua_type(L, index) != LUA_TSTRING) fault(L, "a table or a URL expected");
   size_t length;
   const char *url = lua_tolstring(L, index, &length);
   if (!take_url(L, client, url, length, operation)) return false;
@@ -261,10 +259,10 @@ static const luaL_Reg methods[] = {
 };
 
 void cp_open_operation(lua_State *L) {
-  luaL_newmetatable(L, "cloudpartner.operation");
+  lua_newtable(L);
   for (const luaL_Reg *method = methods; method->name; method++) {
     lua_pushcfunction(L, method->func);
     lua_setfield(L, -2, method->name);
   }
-  lua_pop(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "cloudpartner.operation");
 }

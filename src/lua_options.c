@@ -68,9 +68,9 @@ static const struct option {
     {"status", STRING, CP_FOR_LIST, 0, 0},
     {"kind", STRING, CP_FOR_RESUME, 0, 0},
     {"submitted_at", STRING | NUMBER, CP_FOR_RESUME, 0, INFINITY},
-    {"offer", STRING, CP_FOR_SCRIPT, 0, 0},
-    {"operation", STRING | TABLE, CP_FOR_SCRIPT, 0, 0},
-    {"wait", BOOLEAN, CP_FOR_SCRIPT, 0, 0},
+    {"offer", STRING, CP_FOR_GOLIVE, 0, 0},
+    {"operation", STRING | TABLE, CP_FOR_FOLLOW, 0, 0},
+    {"wait", BOOLEAN, CP_FOR_GOLIVE, 0, 0},
 };
 
 #define COUNT (sizeof options / sizeof *options)

@@ -41,7 +41,7 @@ void cp_free_secret(char *text) {
   cp_free(text);
 }
 
-static bool reserve(cp_text *text, size_t more) {
+bool cp_text_reserve(cp_text *text, size_t more) {
   if (more > SIZE_MAX / 2 - text->length - 1) return false;
   size_t needed = text->length + more + 1;
   if (text->limit && needed - 1 > text->limit) return false;
@@ -56,7 +56,7 @@ static bool reserve(cp_text *text, size_t more) {
 }
 
 bool cp_text_add(cp_text *text, const void *data, size_t length) {
-  if (!reserve(text, length)) return false;
+  if (!cp_text_reserve(text, length)) return false;
   if (length) memcpy(text->data + text->length, data, length);
   text->length += length;
   text->data[text->length] = '\0';
@@ -76,7 +76,7 @@ bool cp_text_printf(cp_text *text, const char *format, ...) {
   va_start(arguments, format);
   int length = vsnprintf(NULL, 0, format, arguments);
   va_end(arguments);
-  if (length < 0 || !reserve(text, (size_t)length)) return false;
+  if (length < 0 || !cp_text_reserve(text, (size_t)length)) return false;
   va_start(arguments, format);
   vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
   va_end(arguments);
@@ -97,6 +97,13 @@ void cp_text_free(cp_text *text) {
 void cp_text_free_secret(cp_text *text) {
   if (text->data) cp_wipe(text->data, text->size);
   cp_text_free(text);
+}
+
+void cp_text_shrink(cp_text *text) {
+  char *data = text->data ? cp_realloc(text->data, text->length + 1) : NULL;
+  if (!data) return;
+  text->data = data;
+  text->size = text->length + 1;
 }
 
 const char *cp_text_get(const cp_text *text) {

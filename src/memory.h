@@ -33,6 +33,9 @@ typedef struct cp_text {
   size_t limit; /* 0: none */
 } cp_text;
 
+/* Makes room for so much more at once: what grows leaves copies behind, a secret too. */
+bool cp_text_reserve(cp_text *text, size_t more);
+
 bool cp_text_add(cp_text *text, const void *data, size_t length);
 bool cp_text_puts(cp_text *text, const char *string);
 bool cp_text_putc(cp_text *text, char c);
@@ -41,6 +44,9 @@ bool cp_text_printf(cp_text *text, const char *format, ...)
 void cp_text_clear(cp_text *text);
 void cp_text_free(cp_text *text);
 void cp_text_free_secret(cp_text *text);
+
+/* Gives back what a text does not need; it stays as it is when that can't be done. */
+void cp_text_shrink(cp_text *text);
 
 /* The text itself, "" when there is none. */
 const char *cp_text_get(const cp_text *text);

@@ -244,9 +244,18 @@ static cp_want lie_down(cp_tasks *tasks, cp_task *task) {
   return park(tasks, task, task->todo.as.wait.until);
 }
 
+/*
+** `sent` speaks of what the call was made for: of a submission, not of the list that is read
+** before it. What a wait follows was sent long ago.
+*/
+static void note_sent(cp_task *task, cp_sent sent) {
+  bool submits = cp_api_is_submission(task->todo.as.send.endpoint);
+  if (submits || task->machine == &cp_read_machine) task->sent = sent;
+}
+
 static cp_want launch(cp_task *task) {
   task->stage = CP_STAGE_FLIGHT;
-  if (cp_api_is_submission(task->todo.as.send.endpoint)) task->sent = CP_SENT_MAYBE;
+  note_sent(task, CP_SENT_MAYBE);
   return CP_WANT_EXCHANGE;
 }
 
@@ -292,7 +301,7 @@ void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer) {
   if (task->answer) cp_answer_free(task->answer);
   cp_free(task->answer);
   task->answer = answer;
-  task->sent = answer->sent;
+  note_sent(task, answer->sent);
   task->stage = CP_STAGE_ANSWERED;
   give_place_back(tasks, task);
   make_ready(tasks, task);

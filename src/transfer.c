@@ -19,7 +19,9 @@
 
 struct cp_transfer {
   CURL *easy;
-  struct curl_slist *headers;
+  struct curl_slist *lines; /* of the request's headers: they point into its text */
+  size_t line_size;
+  char no_expect[sizeof "Expect:"];
   cp_answer *answer;
   const cp_request *request;
   void *owner;
@@ -170,6 +172,7 @@ void cp_transfer_free(cp_transfer *transfer) {
   if (!transfer) return;
   cp_transfer_abandon(transfer);
   curl_easy_cleanup(transfer->easy);
+  cp_free(transfer->lines);
   cp_free(transfer);
 }
 
@@ -190,33 +193,43 @@ void *cp_transfer_owner(const cp_transfer *transfer) {
 /* Beginning */
 
 /* libcurl takes "Name: " for a wish to leave it out, and "Name;" for an empty value. */
-static void keep_empty(char *line, size_t length) {
-  if (length > 2 && line[length - 1] == ' ' && line[length - 2] == ':')
-    memcpy(line + length - 2, ";", 2);
+static void keep_empty(char *line, char *end) {
+  if (end - line > 2 && end[-1] == ' ' && end[-2] == ':') memcpy(end - 2, ";", 2);
 }
 
-static bool add_header(cp_transfer *transfer, const char *line, size_t length) {
-  char *copy = cp_strndup(line, length);
-  if (copy) keep_empty(copy, length);
-  struct curl_slist *headers = copy ? curl_slist_append(transfer->headers, copy) : NULL;
-  cp_free_secret(copy);
-  if (headers) transfer->headers = headers;
-  return headers != NULL;
+static bool reserve_lines(cp_transfer *transfer, size_t count) {
+  if (count <= transfer->line_size) return true;
+  struct curl_slist *lines = cp_realloc(transfer->lines, count * sizeof *lines);
+  if (!lines) return false;
+  transfer->lines = lines;
+  transfer->line_size = count;
+  return true;
 }
 
-/* No "Expect: 100-continue": it would only delay a body of a hundred bytes. */
-static bool add_headers(cp_transfer *transfer, const cp_text *headers) {
-  const char *line = cp_text_get(headers), *end;
-  for (; (end = strchr(line, '\n')); line = end + 1)
-    if (!add_header(transfer, line, (size_t)(end - line))) return false;
-  return add_header(transfer, "Expect:", 7);
+static size_t count_lines(const char *text) {
+  size_t count = 0;
+  for (; (text = strchr(text, '\n')); text++) count++;
+  return count;
 }
 
-static void free_headers(cp_transfer *transfer) {
-  for (struct curl_slist *line = transfer->headers; line; line = line->next)
-    cp_wipe(line->data, strlen(line->data));
-  curl_slist_free_all(transfer->headers);
-  transfer->headers = NULL;
+/*
+** Makes libcurl's list of headers from the request's own text, in place: no second copy of
+** the token to look after. No "Expect: 100-continue": it would only delay a short body.
+*/
+static bool set_headers(cp_transfer *transfer, const cp_text *headers) {
+  char *line = headers->data, *end;
+  size_t count = count_lines(cp_text_get(headers));
+  if (!reserve_lines(transfer, count + 1)) return false;
+  struct curl_slist *lines = transfer->lines;
+  for (size_t i = 0; i < count; i++, line = end + 1) {
+    end = strchr(line, '\n');
+    *end = '\0';
+    keep_empty(line, end);
+    lines[i] = (struct curl_slist){.data = line, .next = &lines[i + 1]};
+  }
+  memcpy(transfer->no_expect, "Expect:", sizeof transfer->no_expect);
+  lines[count] = (struct curl_slist){.data = transfer->no_expect};
+  return true;
 }
 
 static void set_method(CURL *easy, const cp_request *request) {
@@ -265,11 +278,11 @@ bool cp_transfer_begin(cp_transfer *transfer, const cp_route *route,
   transfer->owner = owner;
   transfer->connected = transfer->too_large = false;
   transfer->message[0] = '\0';
-  if (!add_headers(transfer, &request->headers)) return false;
+  if (!set_headers(transfer, &request->headers)) return false;
   set_method(easy, request);
   set_route(easy, route);
   set_certificates(transfer, route);
-  SET(HTTPHEADER, transfer->headers);
+  SET(HTTPHEADER, transfer->lines);
   SET(FRESH_CONNECT, request->once ? 1L : 0L);
   SET(TIMEOUT_MS, milliseconds(request->timeout));
   return SET(URL, request->url) == CURLE_OK;
@@ -336,7 +349,6 @@ static void complete(cp_transfer *transfer, CURLcode code) {
 
 void cp_transfer_abandon(cp_transfer *transfer) {
   curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, NULL);
-  free_headers(transfer);
   transfer->request = NULL;
   transfer->answer = NULL;
   transfer->owner = NULL;

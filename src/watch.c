@@ -87,7 +87,7 @@ static void wait_for(cp_watch *watch, const cp_clock *clock, double delay) {
 }
 
 static double by_interval(const cp_watch *watch, double random) {
-  return fmax(watch->policy.interval * (0.9 + 0.2 * random), watch->policy.min_interval);
+  return watch->policy.interval * (0.9 + 0.2 * random);
 }
 
 static double by_hint(const cp_watch *watch, const cp_digest *digest, double random) {
@@ -104,20 +104,24 @@ static double after_failure(const cp_watch *watch, const cp_digest *digest,
   return cp_retry_backoff(retry, watch->failures, random);
 }
 
+/* A good answer that failed is one that was not understood. */
+static cp_code code_of_failed(const cp_digest *digest) {
+  cp_code code = cp_code_of(digest);
+  return code != CP_CODE_NONE ? code : CP_CODE_PROTOCOL;
+}
+
 /*
 ** A poll without an understood status tells nothing of the operation. The wait goes on
 ** until that has lasted for the outage's length, except where time will not mend it.
 */
-static void take_failure(cp_watch *watch, const cp_clock *clock,
-                         const cp_digest *digest) {
-  cp_code code = cp_code_of(digest);
-  if (code == CP_CODE_NONE) code = CP_CODE_PROTOCOL;
+static void take_failure(cp_watch *watch, const cp_clock *clock, const cp_digest *digest,
+                         cp_code code) {
   if (watch->failures++ == 0) watch->failing_since = clock->now;
   bool final = digest->http_status == 400 || digest->http_status == 403 ||
                digest->http_status == 401 || digest->certificate_refused ||
                code == CP_CODE_UNTRUSTED_URL;
   if (final || clock->now - watch->failing_since >= watch->policy.outage)
-    fail(watch, code, true);
+    fail(watch, code, code == code_of_failed(digest));
   else
     wait_for(watch, clock, after_failure(watch, digest, clock->random));
 }
@@ -143,10 +147,12 @@ static bool knows(const cp_digest *digest, const cp_operation *operation) {
 
 static void take_list(cp_watch *watch, const cp_clock *clock, const cp_digest *digest) {
   bool read = cp_code_of(digest) == CP_CODE_NONE && digest->understood;
-  if (read && !knows(digest, watch->operation))
-    fail(watch, CP_CODE_OPERATION_LOST, false);
+  if (!read)
+    take_failure(watch, clock, digest, code_of_failed(digest));
+  else if (knows(digest, watch->operation))
+    take_failure(watch, clock, digest, CP_CODE_NOT_FOUND);
   else
-    take_failure(watch, clock, digest);
+    fail(watch, CP_CODE_OPERATION_LOST, false);
 }
 
 /* A URL that moves is followed on the same origin only; otherwise the old one is kept. */
@@ -197,7 +203,7 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
   else if (is_lost(watch, clock, digest))
     watch->phase = CP_WATCH_LOOK_UP;
   else
-    take_failure(watch, clock, digest);
+    take_failure(watch, clock, digest, code_of_failed(digest));
 }
 
 const cp_machine cp_watch_machine = {next, take};
