@@ -1,0 +1,8 @@
+std = "max"
+codes = true
+max_line_length = 120
+
+files["lua"] = { max_line_length = 90 }
+files["lua/cloudpartner/resty.lua"] = { std = "max+ngx_lua" }
+files["emulator"] = { std = "max+ngx_lua" }
+files["spec"] = { std = "max+busted" }

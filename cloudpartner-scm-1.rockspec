@@ -1,0 +1,79 @@
+rockspec_format = "3.0"
+package = "cloudpartner"
+version = "scm-1"
+
+source = {
+  -- `luarocks make` in a checkout does without.
+  url = "git+https://example.org/cloudpartner.git",
+}
+
+description = {
+  summary = "Client of the Cloud Partner Portal API: publish, go live, wait, resume",
+  detailed = [[
+    Takes an offer of the Azure marketplace live and tells how it went: a submission is sent at most
+    once, waiting survives outages and restarts. Blocking, in coroutines, or in any event loop.
+  ]],
+  license = "MIT",
+}
+
+supported_platforms = { "unix" }
+
+dependencies = {
+  "lua >= 5.1, < 5.5",
+  "lua-cjson >= 2.1.0",
+}
+
+-- No `header`: where libraries lie by architecture, LuaRocks looks for it in the wrong place.
+external_dependencies = {
+  CURL = { library = "curl" },
+}
+
+-- The lists are kept by tools/rockspec.lua.
+build = {
+  type = "builtin",
+  modules = {
+    cloudpartner = {
+      sources = {
+        "src/api.c",
+        "src/digest.c",
+        "src/engine.c",
+        "src/error.c",
+        "src/lua_call.c",
+        "src/lua_client.c",
+        "src/lua_cloudpartner.c",
+        "src/lua_document.c",
+        "src/lua_drive.c",
+        "src/lua_error.c",
+        "src/lua_json.c",
+        "src/lua_methods.c",
+        "src/lua_operation.c",
+        "src/lua_options.c",
+        "src/lua_task.c",
+        "src/memory.c",
+        "src/operation.c",
+        "src/os.c",
+        "src/plain.c",
+        "src/read.c",
+        "src/retry.c",
+        "src/submission.c",
+        "src/tasks.c",
+        "src/token.c",
+        "src/transfer.c",
+        "src/url.c",
+        "src/watch.c",
+        "src/words.c",
+      },
+      defines = { "_DEFAULT_SOURCE", "_POSIX_C_SOURCE=200809L" },
+      incdirs = { "$(CURL_INCDIR)" },
+      libdirs = { "$(CURL_LIBDIR)" },
+      libraries = { "curl", "pthread", "dl" },
+    },
+    -- in Lua
+    ["cloudpartner.har"] = "lua/cloudpartner/har.lua",
+  },
+}
+
+test = {
+  type = "command",
+  command = "make test",
+}
