@@ -1,0 +1,474 @@
+---@meta cloudpartner
+
+-- luacheck: ignore 212 241
+
+-- Types for lua-language-server: add this directory to its `workspace.library`.
+-- docs/reference.md says what each of these means.
+
+---@alias cloudpartner.Kind
+---| "golive"
+---| "publish"
+---| "cancel"
+
+---@alias cloudpartner.State
+---| "not_started"
+---| "running"
+---| "waiting_for_publisher"
+---| "succeeded"
+---| "failed"
+---| "canceled"
+---| "unknown"
+
+---@alias cloudpartner.StepState
+---| cloudpartner.State
+---| "blocked"
+---| "rejected"
+---| "waiting_for_approval"
+
+---@alias cloudpartner.Sent
+---| "no"
+---| "maybe"
+---| "yes"
+
+---@alias cloudpartner.ErrorCode
+---| "invalid_request"
+---| "unauthorized"
+---| "forbidden"
+---| "not_found"
+---| "conflict"
+---| "precondition_failed"
+---| "throttled"
+---| "server_error"
+---| "unexpected_status"
+---| "resolve"
+---| "connect"
+---| "tls"
+---| "timeout"
+---| "network"
+---| "protocol"
+---| "too_large"
+---| "untrusted_url"
+---| "credential"
+---| "operation_failed"
+---| "operation_canceled"
+---| "operation_blocked"
+---| "operation_lost"
+---| "not_canceled"
+---| "ambiguous"
+---| "deadline"
+---| "canceled"
+
+---@alias cloudpartner.Startable
+---| "golive"
+---| "publish"
+---| "cancel"
+---| "cancel_operation"
+---| "status"
+---| "wait"
+---| "offer_status"
+---| "operations"
+---| "operation"
+
+-- An operation, as it was or as decoded from JSON, or the URL of one.
+---@alias cloudpartner.AnyOperation cloudpartner.Operation|table|string
+
+-- By name (a string or a list of strings for each), or a list of pairs.
+---@alias cloudpartner.Headers table<string, string|string[]>|string[][]
+
+-------------------------------------------------------------------------- options
+
+---@class cloudpartner.ClientOptions
+---@field publisher? string default: $CLOUDPARTNER_PUBLISHER
+---@field token? string|fun(): string?, number|string|nil a function gives token, seconds left
+---@field credential? "environment"
+---@field endpoint? string default: $CLOUDPARTNER_ENDPOINT, or the service
+---@field authority? string default: $AZURE_AUTHORITY_HOST, or Microsoft's
+---@field api_version? string default: "2017-10-31"
+---@field exchange_timeout? number seconds; default: 30
+---@field connect_timeout? number seconds; default: 10
+---@field retries? integer default: 3
+---@field retry_delay? number seconds; default: 0.8
+---@field retry_max_delay? number seconds; default: 60
+---@field max_body? integer bytes; default: 8 MiB
+---@field max_connections? integer default: 8
+---@field headers? cloudpartner.Headers
+---@field user_agent? string
+---@field proxy? string default: the environment's; "" for none
+---@field ca_file? string
+---@field ca_path? string
+---@field transport? fun(request: cloudpartner.Request): cloudpartner.Response?, string?, string?
+---@field log? fun(event: cloudpartner.Event)
+---@field now? fun(): number Unix seconds
+---@field sleep? fun(seconds: number)
+---@field random? fun(): number from 0 up to 1
+
+---@class cloudpartner.CallOptions
+---@field timeout? number seconds, of the whole call
+---@field headers? cloudpartner.Headers
+---@field client_request_id? string
+
+---@class cloudpartner.SubmitOptions: cloudpartner.CallOptions
+---@field notification_emails? string[]
+---@field reconcile? false
+---@field before_send? fun(intent: cloudpartner.Intent)
+---@field if_match? string
+
+---@class cloudpartner.WaitOptions: cloudpartner.CallOptions
+---@field timeout? number seconds; default: 7 days
+---@field interval? number seconds; default: 60
+---@field min_interval? number seconds; default: 1
+---@field outage? number seconds; default: 1800
+---@field on_progress? fun(status: cloudpartner.Status)
+---@field on_blocked? "return"|"wait"
+
+---@class cloudpartner.ListOptions: cloudpartner.CallOptions
+---@field status? string
+
+---@class cloudpartner.ResumeOptions: cloudpartner.CallOptions
+---@field kind? cloudpartner.Kind
+---@field submitted_at? string|number
+
+---@class cloudpartner.ScriptOptions: cloudpartner.ClientOptions
+---@field offer? string
+---@field operation? cloudpartner.AnyOperation
+---@field wait? boolean
+
+---@class cloudpartner.StatusCall: cloudpartner.ScriptOptions, cloudpartner.CallOptions
+
+---@class cloudpartner.WaitCall: cloudpartner.ScriptOptions, cloudpartner.WaitOptions
+
+---@class cloudpartner.GoliveCall: cloudpartner.WaitCall, cloudpartner.SubmitOptions
+
+--------------------------------------------------------------------------- tables
+
+---@class cloudpartner.Operation
+---@field format integer
+---@field api string
+---@field kind cloudpartner.Kind?
+---@field publisher string?
+---@field offer string?
+---@field id string?
+---@field url string
+---@field cancels string?
+---@field submitted_at string?
+---@field adopted boolean
+---@field done boolean
+---@field state cloudpartner.State? from `operations` and `operation`
+---@field slot string? from `operations`
+---@field changed_at string? from `operations` and `operation`
+local Operation = {}
+
+-- From `operations` and `operation` a string stands here: the service's own word.
+---@param options? cloudpartner.CallOptions
+---@return cloudpartner.Status?
+---@return cloudpartner.Error?
+function Operation:status(options) end
+
+---@param options? cloudpartner.WaitOptions
+---@return cloudpartner.Status?
+---@return cloudpartner.Error?
+function Operation:wait(options) end
+
+---@param options? cloudpartner.SubmitOptions
+---@return cloudpartner.Operation?
+---@return cloudpartner.Error?
+function Operation:cancel(options) end
+
+---@class cloudpartner.Intent
+---@field format integer
+---@field api string
+---@field kind cloudpartner.Kind
+---@field publisher string
+---@field offer string
+---@field cancels string?
+---@field client_request_id string
+---@field time string
+
+---@class cloudpartner.Status
+---@field state cloudpartner.State
+---@field status string the service's own word
+---@field done boolean
+---@field progress integer
+---@field steps cloudpartner.Step[]
+---@field messages cloudpartner.Message[]
+---@field blocked_by cloudpartner.Step?
+---@field error any
+---@field retry_after number?
+---@field document table
+
+---@class cloudpartner.Step
+---@field id string?
+---@field name string?
+---@field description string?
+---@field state cloudpartner.StepState
+---@field status string?
+---@field progress integer
+---@field estimated_time string?
+---@field messages cloudpartner.Message[]
+
+---@class cloudpartner.Message
+---@field text string
+---@field html string
+---@field level string?
+---@field timestamp string?
+
+---@class cloudpartner.Error
+---@field code cloudpartner.ErrorCode
+---@field message string
+---@field call string
+---@field http_status integer?
+---@field service_code string?
+---@field details any
+---@field request_id string?
+---@field client_request_id string
+---@field retryable boolean
+---@field retry_after number?
+---@field sent cloudpartner.Sent
+---@field operation cloudpartner.Operation?
+---@field intent cloudpartner.Intent?
+---@field last_status cloudpartner.Status?
+
+------------------------------------------------------------------------ exchanges
+
+---@class cloudpartner.Request
+---@field method "GET"|"POST"
+---@field url string
+---@field headers string[][]
+---@field body string?
+---@field timeout number
+
+---@class cloudpartner.Response
+---@field status integer
+---@field headers? cloudpartner.Headers
+---@field body? string
+
+---@class cloudpartner.Event
+---@field kind "request"|"answer"|"retry"|"poll"|"token"
+---@field call string
+---@field client_request_id string
+---@field publisher string?
+---@field offer string?
+---@field operation string?
+---@field method string?
+---@field url string?
+---@field http_status integer?
+---@field error cloudpartner.ErrorCode?
+---@field request_id string?
+---@field seconds number?
+---@field next_in number?
+---@field state cloudpartner.State?
+---@field failing_for number?
+
+---@class cloudpartner.Exchange
+---@field request cloudpartner.Request
+---@field response cloudpartner.Response?
+---@field error cloudpartner.ErrorCode?
+---@field started_at number
+---@field seconds number
+
+---------------------------------------------------------------------------- tasks
+
+---@class cloudpartner.Task
+local Task = {}
+
+---@return boolean
+function Task:done() end
+
+-- What the method would have returned; raises before the end.
+---@return any
+---@return cloudpartner.Error?
+function Task:result() end
+
+function Task:cancel() end
+
+--------------------------------------------------------------------------- client
+
+---@class cloudpartner.Client
+local Client = {}
+
+---@param offer string
+---@param options? cloudpartner.SubmitOptions
+---@return cloudpartner.Operation?
+---@return cloudpartner.Error?
+function Client:golive(offer, options) end
+
+---@param offer string
+---@param options? cloudpartner.SubmitOptions
+---@return cloudpartner.Operation?
+---@return cloudpartner.Error?
+function Client:publish(offer, options) end
+
+---@param offer string
+---@param options? cloudpartner.SubmitOptions
+---@return cloudpartner.Operation?
+---@return cloudpartner.Error?
+function Client:cancel(offer, options) end
+
+---@param saved cloudpartner.AnyOperation|cloudpartner.Intent
+---@param options? cloudpartner.ResumeOptions
+---@return cloudpartner.Operation?
+---@return cloudpartner.Error?
+function Client:resume(saved, options) end
+
+---@param operation cloudpartner.AnyOperation
+---@param options? cloudpartner.CallOptions
+---@return cloudpartner.Status?
+---@return cloudpartner.Error?
+function Client:status(operation, options) end
+
+---@param operation cloudpartner.AnyOperation
+---@param options? cloudpartner.WaitOptions
+---@return cloudpartner.Status?
+---@return cloudpartner.Error?
+function Client:wait(operation, options) end
+
+---@param offer string
+---@param options? cloudpartner.CallOptions
+---@return cloudpartner.Status?
+---@return cloudpartner.Error?
+function Client:offer_status(offer, options) end
+
+---@param offer string
+---@param options? cloudpartner.ListOptions
+---@return cloudpartner.Operation[]?
+---@return cloudpartner.Error?
+function Client:operations(offer, options) end
+
+---@param offer string
+---@param id string
+---@param options? cloudpartner.CallOptions
+---@return cloudpartner.Operation?
+---@return cloudpartner.Error?
+function Client:operation(offer, id, options) end
+
+---@param method cloudpartner.Startable
+---@param ... any what the method takes
+---@return cloudpartner.Task
+function Client:start(method, ...) end
+
+---@param seconds? number to wait at most; default: 0
+---@return integer open tasks that are still open
+function Client:step(seconds) end
+
+---@return number? seconds until `step` is needed
+function Client:timeout() end
+
+---@return integer? descriptor
+function Client:pollfd() end
+
+---@return "r"?
+function Client:events() end
+
+---@return cloudpartner.Task[]
+function Client:tasks() end
+
+---@param f? fun(exchange: cloudpartner.Exchange) nil: no more
+function Client:observe(f) end
+
+function Client:close() end
+
+--------------------------------------------------------------------------- module
+
+---@class cloudpartner
+---@field _VERSION string
+local cloudpartner = {}
+
+---@param options? cloudpartner.ClientOptions
+---@return cloudpartner.Client
+function cloudpartner.new(options) end
+
+-- An operation; with `wait = true` its last status.
+---@param options cloudpartner.GoliveCall
+---@return cloudpartner.Operation|cloudpartner.Status|nil
+---@return cloudpartner.Error?
+function cloudpartner.golive(options) end
+
+---@param options cloudpartner.StatusCall
+---@return cloudpartner.Status?
+---@return cloudpartner.Error?
+function cloudpartner.status(options) end
+
+---@param options cloudpartner.WaitCall
+---@return cloudpartner.Status?
+---@return cloudpartner.Error?
+function cloudpartner.wait(options) end
+
+----------------------------------------------------------------- cloudpartner.har
+
+---@class cloudpartner.har.Entry
+---@field comment string?
+---@field started_at number?
+---@field seconds number
+---@field request { method: string, url: string, headers: string[][], body: string }
+---@field response { status: integer, headers: string[][], body: string, error: string? }
+
+---@class cloudpartner.har.Recording
+---@field version string?
+---@field comment string?
+---@field origin string?
+---@field entries cloudpartner.har.Entry[]
+
+---@class cloudpartner.har.Player
+---@field transport fun(request: cloudpartner.Request): cloudpartner.Response?, string?, string?
+---@field now fun(): number
+---@field sleep fun(seconds: number)
+---@field random fun(): number
+---@field slept number[]
+---@field unmatched string[]
+---@field recording cloudpartner.har.Recording
+---@field at integer
+local Player = {}
+
+---@param more? cloudpartner.ClientOptions
+---@return cloudpartner.ClientOptions
+function Player:options(more) end
+
+---@return true?
+---@return string? message
+function Player:finish() end
+
+---@class cloudpartner.har.Recorder
+---@field client cloudpartner.Client
+---@field comment string?
+---@field entries cloudpartner.har.Entry[]
+local Recorder = {}
+
+---@return string
+function Recorder:text() end
+
+---@param path string
+---@return true?
+---@return string? message
+function Recorder:save(path) end
+
+function Recorder:stop() end
+
+-- What `require "cloudpartner.har"` gives.
+---@class cloudpartner.har
+local har = {}
+
+---@param path string
+---@return cloudpartner.har.Recording?
+---@return string? message
+function har.read(path) end
+
+---@param text string
+---@return cloudpartner.har.Recording?
+---@return string? message
+function har.parse(text) end
+
+---@param recording cloudpartner.har.Recording
+---@return string
+function har.format(recording) end
+
+---@param source string|cloudpartner.har.Recording
+---@return cloudpartner.har.Player?
+---@return string? message
+function har.player(source) end
+
+---@param client cloudpartner.Client
+---@param comment? string
+---@return cloudpartner.har.Recorder
+function har.record(client, comment) end
+
+return cloudpartner
