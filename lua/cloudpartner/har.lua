@@ -42,8 +42,10 @@ local function set(words)
   return members
 end
 
--- What a transport may say of an exchange without an answer.
-local CODES = set "resolve connect tls network timeout"
+-- What may be said of an exchange without an answer: a transport's codes and the client's.
+local CODES = set [[
+  resolve connect tls network timeout protocol too_large untrusted_url credential
+]]
 
 --------------------------------------------------------------------- redaction --
 
