@@ -36,8 +36,10 @@ build = {
       sources = {
         "src/api.c",
         "src/digest.c",
+        "src/document.c",
         "src/engine.c",
         "src/error.c",
+        "src/json.c",
         "src/lua_call.c",
         "src/lua_client.c",
         "src/lua_cloudpartner.c",

@@ -334,6 +334,33 @@ describe("an answer that is no document", function()
     end)
   end
 
+  it("is either refused or means what it says, however it is damaged", function()
+    local whole = document("running", { { id = "publisher-signoff", status = "blocked",
+      messages = { { level = "error", messageHtml = "\195\164 <b>\\\"x\\\"</b>" } } } }).body
+    local body
+    local client = open({ function() return { status = 200, headers = {}, body = body } end },
+      { retries = 0 })
+    local seed = 7
+    local function pick(n)
+      seed = (seed * 16807) % 2147483647
+      return seed % n + 1
+    end
+    local understood = 0
+    for _ = 1, 3000 do
+      local at = pick(#whole)
+      body = whole:sub(1, at - 1) .. string.char(pick(256) - 1) .. whole:sub(at + pick(3) - 1)
+      local status, err = client:status(operation())
+      if status then
+        understood = understood + 1
+        assert.equal(status.document.status, status.status)
+        assert.equal(status.status == "running" and "running" or "unknown", status.state, body)
+      else
+        assert.equal("protocol", err.code)
+      end
+    end
+    assert.is_true(understood > 300 and understood < 3000)
+  end)
+
   it("is too large over max_body", function()
     local long = { status = 200, headers = {}, body = (" "):rep(101) .. '{"status":"succeeded"}' }
     local client = open({ long, document "running" }, { max_body = 100 })
@@ -512,7 +539,7 @@ describe("a wait", function()
     raises("'id' must be a string", client.wait, client, operation { id = {} })
     raises("'offer' is no id", client.wait, client, operation { offer = "a\0b" })
     raises("not a time", client.wait, client, operation { submitted_at = "yesterday" })
-    raises("an operation, or the URL of one", client.wait, client)
+    raises("bad argument 'operation': a table or a URL", client.wait, client)
   end)
 
   it("checks its options", function()
@@ -676,7 +703,7 @@ describe("a task", function()
 
   it("is started by name", function()
     local client = open { ACCEPTED }
-    raises("no method that can be started", client.start, client, "close")
+    raises("bad argument 'method'", client.start, client, "close")
     raises("unknown option", client.start, client, "golive", OFFER, { nope = 1 })
   end)
 
@@ -844,7 +871,7 @@ describe("one call for scripts", function()
 
   it("checks its options", function()
     raises("unknown option 'intervall'", cloudpartner.wait, { intervall = 1 })
-    raises("offer must be a string", cloudpartner.golive,
+    raises("option 'offer' is missing", cloudpartner.golive,
       { publisher = "contoso", token = "t", transport = print })
   end)
 end)

@@ -185,9 +185,3 @@ void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) 
   };
   digest->location = read_location(&answer->headers, &digest->location_length);
 }
-
-void cp_digest_step(cp_digest *digest, bool is_signoff, cp_state step, bool has_error) {
-  if (is_signoff && step == CP_WAITING_FOR_PUBLISHER && digest->state == CP_RUNNING)
-    digest->state = CP_WAITING_FOR_PUBLISHER;
-  if (step == CP_REJECTED || (step == CP_BLOCKED && has_error)) digest->blocked = true;
-}

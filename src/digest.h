@@ -44,7 +44,10 @@ typedef struct cp_answer {
 
 void cp_answer_free(cp_answer *answer);
 
-/* One entry of an offer's list of operations; `id` belongs to the decoded document. */
+/*
+** One entry of an offer's list of operations; `id` belongs to the digest, without a
+** NUL.
+*/
 typedef struct cp_entry {
   const char *id;
   size_t id_length;
@@ -61,12 +64,13 @@ typedef struct cp_digest {
   const char *location; /* of the operation, within the answer's headers; or NULL */
   size_t location_length;
 
-  bool understood;         /* the body is a document of the kind that was asked for */
-  bool changed;            /* and another one than the last that was understood */
-  cp_state state;          /* of an operation: its overall word, with the sign-off rule */
-  bool blocked;            /* a step is rejected, or blocked with an error */
-  const cp_entry *entries; /* of a list */
+  bool understood;   /* the body is a document of the kind that was asked for */
+  bool changed;      /* and another one than the last that was understood */
+  cp_state state;    /* of an operation: its overall word, with the sign-off rule */
+  bool blocked;      /* a step is rejected, or blocked with an error */
+  cp_entry *entries; /* of a list; cp_digest_free frees them */
   size_t entry_count;
+  char *ids; /* where the entries' ids are */
 } cp_digest;
 
 /*
@@ -100,11 +104,5 @@ void cp_iso_time(double unix_seconds, char *text);
 
 /* Unix seconds of such a text; -1 for anything else. */
 double cp_iso_time_read(const char *text);
-
-/*
-** Takes a step's facts into the digest of a document whose overall word is there already:
-** contract, "Status".
-*/
-void cp_digest_step(cp_digest *digest, bool is_signoff, cp_state step, bool has_error);
 
 #endif

@@ -257,8 +257,8 @@ static void clean_up(void) {
 }
 
 /*
-** Waits for libcurl's sockets, unless something came in meanwhile: who brings that wakes a
-** sleeping thread only, since each wake-up costs both sides a few system calls.
+** Waits for libcurl's sockets, unless something came in meanwhile: who brings that
+** wakes a sleeping thread only, since each wake-up costs both sides a few system calls.
 */
 static void rest(void) {
   lock();

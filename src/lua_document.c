@@ -1,5 +1,5 @@
 /*
-** lua_document.c - the service's JSON documents: digested for machines, tables for users
+** lua_document.c - the service's JSON documents as tables for users
 */
 #include "lua_document.h"
 
@@ -22,26 +22,16 @@ static void unwrap(lua_State *L) {
 
 /* Pushes the document of a text; false, and nothing pushed, when that is no object. */
 static bool push_document(lua_State *L, const cp_text *text) {
-  if (!text->length || !cp_json_decode(L, text->data, text->length)) return false;
+  if (!text->length || !cp_decode(L, text->data, text->length)) return false;
   unwrap(L);
   if (lua_istable(L, -1)) return true;
   lua_pop(L, 1);
   return false;
 }
 
-/* Pushes a document's overall word; NULL when it says none. */
-static const char *push_word(lua_State *L, int document, size_t *length) {
-  const char *word = cp_json_string(L, document, "status", length);
-  if (!word) {
-    lua_pop(L, 1);
-    word = cp_json_string(L, document, "submissionState", length);
-  }
-  return word && *length ? word : NULL;
-}
-
 static bool has_text(lua_State *L, int table, const char *name, const char *text) {
   size_t length;
-  const char *value = cp_json_string(L, table, name, &length);
+  const char *value = cp_field_text(L, table, name, &length);
   bool same = value && cp_word_same(value, length, text, strlen(text));
   lua_pop(L, 1);
   return same;
@@ -49,7 +39,7 @@ static bool has_text(lua_State *L, int table, const char *name, const char *text
 
 static bool has_error_message(lua_State *L, int step) {
   bool found = false;
-  if (cp_json_table(L, step, "messages"))
+  if (cp_field_table(L, step, "messages"))
     for (int i = 1; !found && i <= (int)lua_rawlen(L, -1); i++) {
       lua_rawgeti(L, -1, i);
       found = lua_istable(L, -1) && has_text(L, lua_gettop(L), "level", "error");
@@ -61,65 +51,14 @@ static bool has_error_message(lua_State *L, int step) {
 
 static cp_state state_of_step(lua_State *L, int step) {
   size_t length;
-  const char *word = cp_json_string(L, step, "status", &length);
+  const char *word = cp_field_text(L, step, "status", &length);
   cp_state state = word ? cp_word_step(word, length) : CP_UNKNOWN;
   lua_pop(L, 1);
   return state;
 }
 
-static bool is_signoff(lua_State *L, int step) {
-  size_t length;
-  const char *id = cp_json_string(L, step, "id", &length);
-  bool yes = id && cp_step_is_signoff(id, length);
-  lua_pop(L, 1);
-  return yes;
-}
-
 static bool step_blocks(lua_State *L, int step, cp_state state) {
   return state == CP_REJECTED || (state == CP_BLOCKED && has_error_message(L, step));
-}
-
-/* Digesting */
-
-static void digest_steps(lua_State *L, int document, cp_digest *digest) {
-  if (cp_json_table(L, document, "steps"))
-    for (int i = 1; i <= (int)lua_rawlen(L, -1); i++) {
-      lua_rawgeti(L, -1, i);
-      int step = lua_gettop(L);
-      if (lua_istable(L, step)) {
-        cp_state state = state_of_step(L, step);
-        bool matters = state == CP_BLOCKED && has_error_message(L, step);
-        cp_digest_step(digest, is_signoff(L, step), state, matters);
-      }
-      lua_pop(L, 1);
-    }
-  lua_pop(L, 1);
-}
-
-static void digest_status(lua_State *L, cp_document document, const cp_answer *answer,
-                          cp_digest *digest) {
-  size_t length;
-  if (!push_document(L, &answer->body)) return;
-  int top = lua_gettop(L);
-  const char *word = push_word(L, top, &length);
-  digest->understood = word != NULL;
-  if (word)
-    digest->state = document == CP_DOC_OFFER_STATUS ? cp_word_offer(word, length)
-                                                    : cp_word_operation(word, length);
-  lua_pop(L, 1);
-  if (word) digest_steps(L, top, digest);
-}
-
-/* With an entry of the list on top of the stack. */
-static void digest_entry(lua_State *L, cp_entry *entry) {
-  int top = lua_gettop(L);
-  size_t length = 0;
-  const char *kind = cp_json_string(L, top, "submissionType", &length);
-  entry->kind = kind ? cp_kind_of(kind, length) : CP_KIND_OTHER;
-  const char *state = cp_json_string(L, top, "submissionState", &length);
-  entry->state = state ? cp_word_operation(state, length) : CP_UNKNOWN;
-  entry->id = cp_json_string(L, top, "id", &entry->id_length);
-  lua_settop(L, top);
 }
 
 static bool is_array(const cp_text *text) {
@@ -129,46 +68,14 @@ static bool is_array(const cp_text *text) {
 
 void cp_push_list(lua_State *L, const cp_answer *answer) {
   const cp_text *body = &answer->body;
-  if (!is_array(body) || !cp_json_decode(L, body->data, body->length)) lua_pushnil(L);
-}
-
-/*
-** The entries lie in a userdata beside the list, so that a raise leaves nothing behind.
-*/
-static void digest_list(lua_State *L, const cp_answer *answer, cp_digest *digest) {
-  lua_newtable(L);
-  int keep = lua_gettop(L);
-  cp_push_list(L, answer);
-  size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
-  digest->understood = lua_istable(L, -1);
-  cp_entry *entries = lua_newuserdatauv(L, (count + 1) * sizeof *entries, 0);
-  lua_rawseti(L, keep, 1);
-  for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, keep + 1, (int)i + 1);
-    if (lua_istable(L, -1)) digest_entry(L, &entries[digest->entry_count]);
-    if (lua_istable(L, -1) && entries[digest->entry_count].id) digest->entry_count++;
-    lua_pop(L, 1);
-  }
-  digest->entries = entries;
-  lua_rawseti(L, keep, 2);
-}
-
-void cp_digest_document(lua_State *L, cp_document document, const cp_answer *answer,
-                        cp_digest *digest) {
-  int top = lua_gettop(L);
-  luaL_checkstack(L, 20, "a document");
-  if (document == CP_DOC_LIST)
-    digest_list(L, answer, digest);
-  else if (document != CP_DOC_NONE)
-    digest_status(L, document, answer, digest);
-  if (lua_gettop(L) == top) lua_pushnil(L);
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
+  if (!is_array(body) || !cp_decode(L, body->data, body->length)) lua_pushnil(L);
 }
 
 /* Tables for users */
 
-/* Pushes HTML as plain text. What it is written to is Lua's, so a raise leaves nothing. */
+/*
+** Pushes HTML as plain text. What it is written to is Lua's, so a raise leaves nothing.
+*/
 static void push_plain(lua_State *L, const char *html, size_t length) {
   char *plain = lua_newuserdatauv(L, length + 1, 0);
   lua_pushlstring(L, plain, cp_plain(html, length, plain));
@@ -179,7 +86,7 @@ static void push_plain(lua_State *L, const char *html, size_t length) {
 static void copy(lua_State *L, int from, const char *field, int to, const char *name) {
   lua_pushstring(L, field);
   lua_rawget(L, from);
-  if (cp_json_is_null(L, -1)) lua_pushnil(L);
+  if (cp_is_null(L, -1)) lua_pushnil(L);
   if (lua_isnil(L, -1))
     lua_settop(L, to);
   else
@@ -192,7 +99,7 @@ static void add_message(lua_State *L, int index, int place) {
   int message = lua_gettop(L);
   size_t length;
   bool whole = lua_istable(L, index);
-  const char *html = whole ? cp_json_string(L, index, "messageHtml", &length)
+  const char *html = whole ? cp_field_text(L, index, "messageHtml", &length)
                            : lua_tolstring(L, index, &length);
   lua_pushlstring(L, html ? html : "", html ? length : 0);
   lua_setfield(L, message, "html");
@@ -206,7 +113,7 @@ static void add_message(lua_State *L, int index, int place) {
 
 /* Pushes the list of messages of a step or document. */
 static void push_messages(lua_State *L, int from) {
-  bool given = cp_json_table(L, from, "messages");
+  bool given = cp_field_table(L, from, "messages");
   int messages = lua_gettop(L), count = 0;
   lua_newtable(L);
   for (int i = 1; given && i <= (int)lua_rawlen(L, messages); i++) {
@@ -264,7 +171,7 @@ static void set_blocked_by(lua_State *L, int status) {
 
 /* Sets `steps` and `blocked_by` of the status; gives the mean of the steps' progress. */
 static int set_steps(lua_State *L, int document, int status) {
-  bool given = cp_json_table(L, document, "steps");
+  bool given = cp_field_table(L, document, "steps");
   int from = lua_gettop(L), count = 0, sum = 0;
   lua_newtable(L);
   for (int i = 1; given && i <= (int)lua_rawlen(L, from); i++) {
@@ -296,10 +203,7 @@ static void fill_status(lua_State *L, const cp_lua_task *task, int document, int
   int progress = set_steps(L, document, status);
   set_integer(L, status, "progress", of->state == CP_SUCCEEDED ? 100 : progress);
   set_string(L, status, "state", cp_state_name(of->state));
-  size_t length;
-  push_word(L, document, &length);
-  lua_setfield(L, status, "status");
-  lua_settop(L, status);
+  copy(L, document, "status", status, "status");
   lua_pushboolean(L, ended);
   lua_setfield(L, status, "done");
   if (ended) forget_blocked(L, status);
@@ -334,7 +238,7 @@ void cp_push_status(lua_State *L, const cp_lua_task *task) {
 */
 static void look(lua_State *L, int from, const char *name, int *place) {
   size_t length;
-  const char *text = cp_json_string(L, from, name, &length);
+  const char *text = cp_field_text(L, from, name, &length);
   if (text && length && !*place)
     *place = lua_gettop(L);
   else
@@ -346,12 +250,12 @@ static void look_into(lua_State *L, int from, cp_said *said, int depth);
 /* {"error": {"code", "message", "details": [...]}}, {"error": "text"} */
 static void look_at_error(lua_State *L, int from, cp_said *said, int depth) {
   size_t length;
-  if (cp_json_table(L, from, "error")) {
+  if (cp_field_table(L, from, "error")) {
     look_into(L, lua_gettop(L), said, depth + 1);
     return;
   }
   lua_pop(L, 1);
-  const char *text = cp_json_string(L, from, "error", &length);
+  const char *text = cp_field_text(L, from, "error", &length);
   if (text && length && !said->message) said->message = lua_gettop(L);
 }
 
@@ -361,10 +265,10 @@ static void look_at_error(lua_State *L, int from, cp_said *said, int depth) {
 */
 static void look_at_problem(lua_State *L, int from, cp_said *said) {
   size_t length;
-  const char *title = cp_json_string(L, from, "title", &length);
+  const char *title = cp_field_text(L, from, "title", &length);
   if (!title || said->message) return;
   int text = lua_gettop(L);
-  if (cp_json_table(L, from, "errors"))
+  if (cp_field_table(L, from, "errors"))
     for (lua_pushnil(L); lua_next(L, text + 1); lua_settop(L, text + 2)) {
       if (lua_istable(L, -1)) lua_rawgeti(L, -1, 1);
       if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, text + 2) != LUA_TSTRING)
@@ -408,8 +312,7 @@ static void look_into_text(lua_State *L, int index, cp_said *said) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
   const char *json = memchr(text, '{', length);
-  if (json && cp_json_decode(L, json, length - (size_t)(json - text)) &&
-      lua_istable(L, -1))
+  if (json && cp_decode(L, json, length - (size_t)(json - text)) && lua_istable(L, -1))
     look_into(L, lua_gettop(L), said, 1);
   if (said->message || !length) return;
   push_plain(L, text, length);
@@ -424,7 +327,7 @@ void cp_push_error_body(lua_State *L, const cp_answer *answer, cp_said *said) {
     lua_pushnil(L);
     return;
   }
-  if (!cp_json_decode(L, body->data, body->length))
+  if (!cp_decode(L, body->data, body->length))
     lua_pushlstring(L, body->data, body->length);
   int details = lua_gettop(L);
   if (lua_istable(L, details)) look_into(L, details, said, 0);

@@ -1,17 +1,10 @@
 /*
-** lua_document.h - the service's JSON documents: digested for machines, tables for users
+** lua_document.h - the service's JSON documents as tables for users
 */
 #ifndef CP_LUA_DOCUMENT_H
 #define CP_LUA_DOCUMENT_H
 
 #include "lua_client.h"
-
-/*
-** Fills the document's part of a digest from the answer's body, and pushes what `digest`
-** points into, or nil. `document` is what the endpoint answers.
-*/
-void cp_digest_document(lua_State *L, cp_document document, const cp_answer *answer,
-                        cp_digest *digest);
 
 /* Pushes the status that a task last understood as a table; nil when there was none. */
 void cp_push_status(lua_State *L, const cp_lua_task *task);

@@ -137,67 +137,19 @@ static void exchange(lua_State *L, drive *d) {
                    "no thread, descriptor or memory for it");
 }
 
-/* The same bytes mean the same: a document that comes again is not decoded again. */
-static bool is_unchanged(const cp_task *task) {
-  const cp_text *body = &task->answer->body;
-  return task->document.length && task->document.length == body->length &&
-         memcmp(task->document.data, body->data, body->length) == 0;
-}
-
-/* Keeps the document that was understood, and what it said. */
-static void keep_document(cp_task *task, const cp_digest *digest) {
-  cp_text old = task->document;
-  task->document = task->answer->body;
-  cp_text_shrink(&task->document); /* it may lie here for days, and many beside it */
-  task->answer->body = (cp_text){0};
-  cp_text_free(&old);
-  task->state = digest->state;
-  task->blocked = digest->blocked;
-}
-
-static void read_status(lua_State *L, drive *d, cp_document document, cp_digest *digest) {
-  cp_task *task = &d->task->task;
-  if (is_unchanged(task)) {
-    digest->understood = true;
-    digest->state = task->state;
-    digest->blocked = task->blocked;
-  } else {
-    cp_digest_document(L, document, task->answer, digest);
-    digest->changed = digest->understood;
-    if (digest->understood) keep_document(task, digest);
-  }
-}
-
 static bool may_renew(const drive *d) {
   return d->task->task.answer->http_status == 401 && d->client->asks_token &&
          !d->task->task.renewed;
 }
 
-/* What was understood needs no answer any more; it may be long until the next. */
-static void forget_answer(cp_task *task) {
-  cp_answer_free(task->answer);
-  cp_free(task->answer);
-  task->answer = NULL;
-}
-
-static void digest_answer(lua_State *L, drive *d) {
+static void digest_answer(drive *d) {
   cp_task *task = &d->task->task;
-  assert(task->answer); /* the stage says so */
   if (may_renew(d)) {
     cp_token_free(&d->client->token);
     cp_task_send_again(&d->client->tasks, task);
-    return;
+  } else {
+    cp_task_digest(task, &d->clock);
   }
-  cp_digest digest;
-  cp_document document = cp_api_document(task->todo.as.send.endpoint);
-  cp_digest_headers(task->answer, d->clock.wall, &digest);
-  task->hint = digest.retry_after;
-  if (cp_code_of(&digest) == CP_CODE_NONE && document == CP_DOC_LIST)
-    cp_digest_document(L, document, task->answer, &digest);
-  else if (cp_code_of(&digest) == CP_CODE_NONE && document != CP_DOC_NONE)
-    read_status(L, d, document, &digest);
-  cp_task_take(task, &d->clock, &digest);
-  if (digest.understood && document != CP_DOC_LIST) forget_answer(task);
 }
 
 static void give_up(drive *d) {
@@ -213,13 +165,19 @@ static bool satisfy(lua_State *L, drive *d, cp_want want) {
     case CP_WANT_TOKEN: get_token(L, d); return true;
     case CP_WANT_LOG: tell(L, d); return true;
     case CP_WANT_EXCHANGE: exchange(L, d); return true;
-    case CP_WANT_DIGEST: digest_answer(L, d); return d->task->task.driven;
+    case CP_WANT_DIGEST: digest_answer(d); return d->task->task.driven;
     case CP_WANT_GIVE_UP: give_up(d); return true;
     case CP_WANT_CALL:
       if (!cp_call_back(L, d->env, d->task)) raise(L, d);
       return true;
     default: return false;
   }
+}
+
+/* After a function of the caller's it is later than it was. */
+static bool may_have_called(const drive *d, cp_want want) {
+  return want == CP_WANT_CALL || want == CP_WANT_LOG || d->client->has_transport ||
+         (want == CP_WANT_TOKEN && d->client->asks_token);
 }
 
 /* Carries one task on as far as it gets; did it end? */
@@ -229,15 +187,13 @@ static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *ta
   luaL_checkstack(L, 30, "a task");
   lua_getfield(L, env, "tasks");
   cp_rawgetp(L, -1, task);
-  int here = lua_gettop(L);
-  cp_want want = CP_WANT_NOTHING;
-  do {
-    lua_settop(L, here);
-    if (!read_clock(L, &d))
-      want = CP_WANT_END;
-    else
-      want = cp_task_advance(&client->tasks, &task->task, &d.clock);
-  } while (satisfy(L, &d, want));
+  bool goes_on = read_clock(L, &d);
+  while (goes_on) {
+    cp_want want = cp_task_advance(&client->tasks, &task->task, &d.clock);
+    goes_on = satisfy(L, &d, want);
+    if (goes_on && may_have_called(&d, want)) goes_on = read_clock(L, &d);
+    lua_settop(L, top + 2);
+  }
   bool ended = task->task.stage == CP_STAGE_ENDED;
   if (ended) cp_task_stop(L, env, task, CP_CODE_NONE);
   lua_settop(L, top);

@@ -26,7 +26,7 @@ static void push_function(lua_State *L, const char *name) {
   lua_remove(L, -2);
 }
 
-bool cp_json_decode(lua_State *L, const char *text, size_t length) {
+bool cp_decode(lua_State *L, const char *text, size_t length) {
   luaL_checkstack(L, 8, "JSON");
   push_function(L, "decode");
   lua_pushlstring(L, text, length);
@@ -35,14 +35,14 @@ bool cp_json_decode(lua_State *L, const char *text, size_t length) {
   return false;
 }
 
-void cp_json_encode(lua_State *L) {
+void cp_encode(lua_State *L) {
   push_function(L, "encode");
   lua_insert(L, -2);
   lua_call(L, 1, 1);
 }
 
 /* cjson.null is a light userdata of NULL. */
-bool cp_json_is_null(lua_State *L, int index) {
+bool cp_is_null(lua_State *L, int index) {
   return lua_islightuserdata(L, index) && lua_touserdata(L, index) == NULL;
 }
 
@@ -52,12 +52,12 @@ static void push_field(lua_State *L, int index, const char *name) {
   lua_rawget(L, index);
 }
 
-const char *cp_json_string(lua_State *L, int index, const char *name, size_t *length) {
+const char *cp_field_text(lua_State *L, int index, const char *name, size_t *length) {
   push_field(L, index, name);
   return lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
 }
 
-bool cp_json_table(lua_State *L, int index, const char *name) {
+bool cp_field_table(lua_State *L, int index, const char *name) {
   push_field(L, index, name);
   return lua_istable(L, -1);
 }

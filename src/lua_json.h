@@ -13,21 +13,21 @@
 void cp_open_json(lua_State *L);
 
 /* Pushes the value of a JSON text; false, and nothing pushed, when it is none. */
-bool cp_json_decode(lua_State *L, const char *text, size_t length);
+bool cp_decode(lua_State *L, const char *text, size_t length);
 
 /* Replaces the value on top of the stack by its JSON text. */
-void cp_json_encode(lua_State *L);
+void cp_encode(lua_State *L);
 
 /* Is the value at `index` JSON's null? */
-bool cp_json_is_null(lua_State *L, int index);
+bool cp_is_null(lua_State *L, int index);
 
 /*
 ** Pushes field `name` of the table at `index`, without metamethods: its text, when it
 ** is a string; else NULL.
 */
-const char *cp_json_string(lua_State *L, int index, const char *name, size_t *length);
+const char *cp_field_text(lua_State *L, int index, const char *name, size_t *length);
 
 /* Pushes field `name` of the table at `index`; is it a table? */
-bool cp_json_table(lua_State *L, int index, const char *name);
+bool cp_field_table(lua_State *L, int index, const char *name);
 
 #endif

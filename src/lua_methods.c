@@ -84,7 +84,7 @@ static bool push_emails(lua_State *L, int options) {
 /* {"metadata":{"notification-emails":"a@x,b@y"}}, or no body at all */
 static void take_emails(lua_State *L, cp_task *task, int options) {
   if (push_emails(L, options)) {
-    cp_json_encode(L);
+    cp_encode(L);
     lua_pushfstring(L, "{\"metadata\":{\"notification-emails\":%s}}",
                     lua_tostring(L, -1));
     task->body = keep(L, lua_tostring(L, -1));

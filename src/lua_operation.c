@@ -62,7 +62,9 @@ void cp_push_intent(lua_State *L, const cp_lua_task *task) {
 
 /* From tables */
 
-/* The argument is named, not numbered: its number depends on how the method was called. */
+/*
+** The argument is named, not numbered: its number depends on how the method was called.
+*/
 static int fault(lua_State *L, const char *what) {
   return luaL_error(L, "bad argument 'operation': %s", what);
 }
@@ -73,7 +75,7 @@ static int fault(lua_State *L, const char *what) {
 */
 static const char *text_of(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
-  if (lua_isnil(L, -1) || cp_json_is_null(L, -1)) return NULL;
+  if (lua_isnil(L, -1) || cp_is_null(L, -1)) return NULL;
   if (lua_type(L, -1) != LUA_TSTRING)
     fault(L, lua_pushfstring(L, "field '%s' must be a string", name));
   if (lua_rawlen(L, -1) > CP_URL_MAX)

@@ -122,7 +122,7 @@ void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
 /* Sets what the list says beside the operation: state, status, slot, changed_at. */
 static void set_entry(lua_State *L, int handle, int entry, const char *status_field) {
   size_t length = 0;
-  const char *word = cp_json_string(L, entry, status_field, &length);
+  const char *word = cp_field_text(L, entry, status_field, &length);
   cp_state state = word ? cp_word_operation(word, length) : CP_UNKNOWN;
   lua_setfield(L, handle, "status");
   lua_pushstring(L, cp_state_name(state));
@@ -134,7 +134,7 @@ static void set_entry(lua_State *L, int handle, int entry, const char *status_fi
 static void copy_text(lua_State *L, int from, const char *field, int to,
                       const char *name) {
   size_t length;
-  bool given = cp_json_string(L, from, field, &length) != NULL;
+  bool given = cp_field_text(L, from, field, &length) != NULL;
   if (given)
     lua_setfield(L, to, name);
   else
@@ -145,8 +145,8 @@ static void copy_text(lua_State *L, int from, const char *field, int to,
 static void push_entry(lua_State *L, int env, const cp_lua_task *task, int entry) {
   cp_operation operation = task->task.operation;
   size_t length;
-  operation.id = (char *)cp_json_string(L, entry, "id", &length);
-  const char *kind = cp_json_string(L, entry, "submissionType", &length);
+  operation.id = (char *)cp_field_text(L, entry, "id", &length);
+  const char *kind = cp_field_text(L, entry, "submissionType", &length);
   operation.kind = kind ? cp_kind_of(kind, length) : CP_KIND_OTHER;
   operation.adopted = true;
   if (!operation.id || !cp_url_segment_ok(operation.id, strlen(operation.id))) {
@@ -173,7 +173,7 @@ static void push_entry(lua_State *L, int env, const cp_lua_task *task, int entry
 static bool passes(lua_State *L, const cp_task *task, int handle) {
   size_t length = 0;
   if (!task->filter) return true;
-  const char *word = cp_json_string(L, handle, "status", &length);
+  const char *word = cp_field_text(L, handle, "status", &length);
   size_t filter_length = strlen(task->filter);
   cp_state wanted = cp_word_operation(task->filter, filter_length);
   bool same =

@@ -10,8 +10,8 @@
 #define CP_LINE_EXTRA 4
 
 /*
-** Writes HTML as plain text to `plain`, which holds `length` bytes: no tags, entities decoded,
-** blanks folded. Gives the number of bytes written; there is no NUL.
+** Writes HTML as plain text to `plain`, which holds `length` bytes: no tags, entities
+** decoded, blanks folded. Gives the number of bytes written; there is no NUL.
 */
 size_t cp_plain(const char *html, size_t length, char *plain);
 

@@ -4,6 +4,9 @@
 #include "tasks.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "document.h"
 
 /* Lists */
 
@@ -143,6 +146,12 @@ double cp_tasks_timeout(const cp_tasks *tasks, double now) {
 
 /* A task's way */
 
+static void forget_answer(cp_task *task) {
+  if (task->answer) cp_answer_free(task->answer);
+  cp_free(task->answer);
+  task->answer = NULL;
+}
+
 static void give_place_back(cp_tasks *tasks, cp_task *task) {
   if (task->holds_place) tasks->in_flight--;
   task->holds_place = false;
@@ -168,8 +177,7 @@ void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code) {
 
 void cp_task_free(cp_tasks *tasks, cp_task *task) {
   cp_task_end(tasks, task, CP_CODE_CANCELED);
-  if (task->answer) cp_answer_free(task->answer);
-  cp_free(task->answer);
+  forget_answer(task);
   cp_text_free(&task->document);
   cp_operation_free(&task->operation);
   cp_free(task->filter);
@@ -245,8 +253,8 @@ static cp_want lie_down(cp_tasks *tasks, cp_task *task) {
 }
 
 /*
-** `sent` speaks of what the call was made for: of a submission, not of the list that is read
-** before it. What a wait follows was sent long ago.
+** `sent` speaks of what the call was made for: of a submission, not of the list that is
+** read before it. What a wait follows was sent long ago.
 */
 static void note_sent(cp_task *task, cp_sent sent) {
   bool submits = cp_api_is_submission(task->todo.as.send.endpoint);
@@ -298,8 +306,7 @@ cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
 }
 
 void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer) {
-  if (task->answer) cp_answer_free(task->answer);
-  cp_free(task->answer);
+  forget_answer(task);
   task->answer = answer;
   note_sent(task, answer->sent);
   task->stage = CP_STAGE_ANSWERED;
@@ -307,10 +314,56 @@ void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer) {
   make_ready(tasks, task);
 }
 
-void cp_task_take(cp_task *task, const cp_clock *clock, const cp_digest *digest) {
+/* The same bytes mean the same: a document that comes again is not read again. */
+static bool is_unchanged(const cp_task *task, const cp_text *body) {
+  return body->length && task->document.length == body->length &&
+         memcmp(task->document.data, body->data, body->length) == 0;
+}
+
+/* Keeps the document that was understood, and what it said. */
+static void keep_document(cp_task *task, const cp_digest *digest) {
+  cp_text_free(&task->document);
+  task->document = task->answer->body;
+  task->answer->body = (cp_text){0};
+  cp_text_shrink(&task->document); /* it may lie here for days, and many beside it */
+  task->state = digest->state;
+  task->blocked = digest->blocked;
+}
+
+static void digest_status(cp_task *task, cp_document document, cp_digest *digest) {
+  if (is_unchanged(task, &task->answer->body)) {
+    digest->understood = true;
+    digest->state = task->state;
+    digest->blocked = task->blocked;
+    return;
+  }
+  cp_document_digest(document, &task->answer->body, digest);
+  digest->changed = digest->understood;
+  if (digest->understood) keep_document(task, digest);
+}
+
+static void digest_document(cp_task *task, cp_document document, cp_digest *digest) {
+  if (cp_code_of(digest) != CP_CODE_NONE) return;
+  if (document == CP_DOC_LIST)
+    cp_document_digest(document, &task->answer->body, digest);
+  else if (document != CP_DOC_NONE)
+    digest_status(task, document, digest);
+}
+
+/*
+** A status that was understood needs no answer any more; it may be long until the next.
+*/
+void cp_task_digest(cp_task *task, const cp_clock *clock) {
+  cp_digest digest;
+  cp_document document = cp_api_document(task->todo.as.send.endpoint);
+  cp_digest_headers(task->answer, clock->wall, &digest);
+  digest_document(task, document, &digest);
+  task->hint = digest.retry_after;
   task->renewed = false;
   task->stage = CP_STAGE_THINK;
-  task->machine->take(&task->as, clock, digest);
+  task->machine->take(&task->as, clock, &digest);
+  if (digest.understood && document != CP_DOC_LIST) forget_answer(task);
+  cp_digest_free(&digest);
 }
 
 void cp_task_send_again(cp_tasks *tasks, cp_task *task) {

@@ -17,7 +17,7 @@ typedef enum cp_want {
   CP_WANT_TOKEN,    /* for the exchange that comes next */
   CP_WANT_LOG,      /* `task->event` told */
   CP_WANT_EXCHANGE, /* `task->todo.as.send` done; its answer to cp_task_answered */
-  CP_WANT_DIGEST,   /* `task->answer` digested; the digest to cp_task_take */
+  CP_WANT_DIGEST,   /* `task->answer` looked at: another token, or cp_task_digest */
   CP_WANT_GIVE_UP,  /* the exchange abandoned and answered with a timeout */
   CP_WANT_CALL,     /* `task->todo.as.call` made */
   CP_WANT_END,      /* it has ended: `task->outcome` */
@@ -66,7 +66,6 @@ typedef struct cp_task {
   bool driven;      /* somebody is at it, perhaps within a call of the caller's */
   bool holds_place; /* counted in `in_flight` */
   bool renewed;     /* the token was renewed for the exchange under way */
-  bool unchanged;   /* the last document came again byte for byte */
   cp_event event;
   cp_sent sent;    /* did the last request reach the service? */
   double deadline; /* by cp_clock.now */
@@ -131,8 +130,8 @@ cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock);
 /* The answer that CP_WANT_EXCHANGE asked for has come; the task owns it now. */
 void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer);
 
-/* Gives the machine the digest of that answer. */
-void cp_task_take(cp_task *task, const cp_clock *clock, const cp_digest *digest);
+/* Digests that answer and gives the digest to the machine. */
+void cp_task_digest(cp_task *task, const cp_clock *clock);
 
 /* The exchange just answered is to be done once more, with another token. */
 void cp_task_send_again(cp_tasks *tasks, cp_task *task);

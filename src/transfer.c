@@ -213,8 +213,9 @@ static size_t count_lines(const char *text) {
 }
 
 /*
-** Makes libcurl's list of headers from the request's own text, in place: no second copy of
-** the token to look after. No "Expect: 100-continue": it would only delay a short body.
+** Makes libcurl's list of headers from the request's own text, in place: no second copy
+** of the token to look after. No "Expect: 100-continue": it would only delay a short
+** body.
 */
 static bool set_headers(cp_transfer *transfer, const cp_text *headers) {
   char *line = headers->data, *end;

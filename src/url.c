@@ -152,6 +152,32 @@ static cp_url_verdict finish(CURLU *url, const char *api_version, cp_text *text)
   return append(url, text) ? CP_URL_OK : CP_URL_MISSING;
 }
 
+/* RFC 3986, 2.3: the unreserved characters, which need no encoding. */
+static bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+/* Characters of a path or query that every parser leaves as they are. */
+static bool is_plain(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (!is_unreserved(text[i]) && (!text[i] || !strchr("/?&=$%", text[i]))) return false;
+  return true;
+}
+
+/*
+** The usual case needs no parser: the base, a path without dot segments, an
+** `api-version`. The path begins with a slash, so nothing in it can be taken for the
+** host.
+*/
+static bool is_below(const char *base, const char *location, size_t length) {
+  size_t base_length = strlen(base);
+  if (length <= base_length || memcmp(location, base, base_length) != 0) return false;
+  const char *path = location + base_length;
+  return *path == '/' && is_plain(path, length - base_length) && !strstr(path, "/.") &&
+         !strstr(path, "//") && strstr(path, "?api-version=");
+}
+
 static cp_url_verdict resolve(CURLU *url, CURLU *origin, const char *location,
                               const char *api_version, cp_text *text) {
   if (curl_url_set(url, CURLUPART_URL, location, 0) != CURLUE_OK) return CP_URL_UNTRUSTED;
@@ -159,24 +185,28 @@ static cp_url_verdict resolve(CURLU *url, CURLU *origin, const char *location,
   return finish(url, api_version, text);
 }
 
-cp_url_verdict cp_url_resolve(const char *base, const char *location, size_t length,
-                              const char *api_version, cp_text *text) {
-  if (length == 0) return CP_URL_MISSING;
-  if (length > CP_URL_MAX || has_controls(location, length)) return CP_URL_UNTRUSTED;
+static cp_url_verdict resolve_by_parser(const char *base, const char *location,
+                                        const char *api_version, cp_text *text) {
   CURLU *origin = parse(base), *url = parse(base);
-  char *copy = cp_strndup(location, length);
   cp_url_verdict verdict = CP_URL_MISSING;
-  if (origin && url && copy) verdict = resolve(url, origin, copy, api_version, text);
-  cp_free(copy);
+  if (origin && url) verdict = resolve(url, origin, location, api_version, text);
   curl_url_cleanup(url);
   curl_url_cleanup(origin);
   return verdict;
 }
 
-/* RFC 3986, 2.3: all but the unreserved characters is encoded. */
-static bool is_unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         c == '-' || c == '.' || c == '_' || c == '~';
+cp_url_verdict cp_url_resolve(const char *base, const char *location, size_t length,
+                              const char *api_version, cp_text *text) {
+  if (length == 0) return CP_URL_MISSING;
+  if (length > CP_URL_MAX || has_controls(location, length)) return CP_URL_UNTRUSTED;
+  char *copy = cp_strndup(location, length);
+  cp_url_verdict verdict = CP_URL_MISSING;
+  if (copy && is_below(base, copy, length))
+    verdict = cp_text_add(text, copy, length) ? CP_URL_OK : CP_URL_MISSING;
+  else if (copy)
+    verdict = resolve_by_parser(base, copy, api_version, text);
+  cp_free(copy);
+  return verdict;
 }
 
 bool cp_url_escape(cp_text *url, const char *segment, size_t length) {

@@ -42,7 +42,7 @@ local function set(words)
   return members
 end
 
--- What may be said of an exchange without an answer: a transport's codes and the client's.
+-- What may be said of an exchange without an answer, by a transport or by the client.
 local CODES = set [[
   resolve connect tls network timeout protocol too_large untrusted_url credential
 ]]
