@@ -82,7 +82,7 @@
 ---@field token? string|fun(): string?, number|string|nil a function gives token, seconds left
 ---@field credential? "environment"
 ---@field endpoint? string default: $CLOUDPARTNER_ENDPOINT, or the service
----@field authority? string default: $AZURE_AUTHORITY_HOST, or Microsoft's
+---@field authority? string checked like the endpoint; not asked in this version
 ---@field api_version? string default: "2017-10-31"
 ---@field exchange_timeout? number seconds; default: 30
 ---@field connect_timeout? number seconds; default: 10
