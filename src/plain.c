@@ -138,6 +138,6 @@ size_t cp_line(const char *text, size_t length, size_t limit, char *line) {
     line[i] = control ? ' ' : text[i];
   }
   if (end == length) return end;
-  memcpy(line + end, "...", 3);
+  memset(line + end, '.', 3);
   return end + 3;
 }

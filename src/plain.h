@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* What a line that was cut ends in, in bytes, and its NUL. */
-#define CP_LINE_EXTRA 4
+/* The dots at the end of a line that was cut, in bytes. */
+#define CP_LINE_EXTRA 3
 
 /*
 ** Writes HTML as plain text to `plain`, which holds `length` bytes: no tags, entities

@@ -53,7 +53,7 @@ local traits = {
 local order = {
   method = is "string", path_contains = is "string", times = whole, status = http_status,
   headers = is "table", body = anything, take = is "boolean", close = is "boolean",
-  delay = positive,
+  delay = positive, raw = is "string", drip = positive, copies = whole,
 }
 
 -- The body as a table whose members all pass, or nil and what does not.

@@ -35,11 +35,43 @@ function exchange.hang_up()
   return ngx.exit(444)
 end
 
+local function drip(text, seconds, put)
+  for byte in text:gmatch "." do
+    if not put(byte) then return false end
+    ngx.sleep(seconds)
+  end
+  return true
+end
+
+-- Puts a text as often and as slowly as the order says, as long as someone takes it.
+local function pour(text, order, put)
+  for _ = 1, order.copies or 1 do
+    local taken
+    if order.drip then taken = drip(text, order.drip, put) else taken = put(text) end
+    if not taken then return end
+  end
+end
+
+local function put_out(text)
+  ngx.print(text)
+  return ngx.flush(true)
+end
+
 function exchange.send(answer)
   ngx.status = answer.status
   for name, value in pairs(answer.headers) do ngx.header[name] = value end
-  ngx.header["Content-Length"] = #answer.body
-  ngx.print(answer.body)
+  ngx.header["Content-Length"] = ("%.0f"):format(#answer.body * (answer.copies or 1))
+  if answer.copies or answer.drip then
+    pour(answer.body, answer, put_out)
+  else
+    ngx.print(answer.body)
+  end
+end
+
+-- Whatever it is goes out as it is; nginx closes the connection afterwards.
+local function send_raw(order)
+  local socket = assert(ngx.req.socket(true))
+  pour(order.raw, order, function(text) return socket:send(text) end)
 end
 
 local function add_ids(request)
@@ -60,9 +92,11 @@ end
 
 function exchange.serve()
   local request = exchange.request()
-  ledger.request(ngx.var.connection_requests == "1")
+  local finish = ledger.request(ngx.var.connection_requests == "1")
   local reply = answer(request)
+  finish()
   if not reply then return exchange.hang_up() end
+  if reply.raw then return send_raw(reply) end
   add_ids(request)
   add_type(reply)
   exchange.send(reply)

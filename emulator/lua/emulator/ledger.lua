@@ -7,14 +7,19 @@ local counts
 function ledger.reset()
   counts = {
     requests = 0, polls = 0, unauthorized = 0, connections = 0,
-    submissions = {}, attempts = {},
+    in_flight = 0, most_in_flight = 0, submissions = {}, attempts = {},
   }
 end
 
---- A request to the service, on a new connection or on one that was kept.
+--- A request to the service, on a new connection or on one that was kept. Call what this
+-- gives when the answer is known; a reset in between has forgotten the request.
 function ledger.request(first_on_connection)
-  counts.requests = counts.requests + 1
-  if first_on_connection then counts.connections = counts.connections + 1 end
+  local book = counts
+  book.requests = book.requests + 1
+  if first_on_connection then book.connections = book.connections + 1 end
+  book.in_flight = book.in_flight + 1
+  book.most_in_flight = math.max(book.most_in_flight, book.in_flight)
+  return function() book.in_flight = book.in_flight - 1 end
 end
 
 function ledger.poll()

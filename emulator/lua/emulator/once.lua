@@ -46,15 +46,20 @@ local function reworded(rule, answer)
   return answer
 end
 
---- The ordered answer, nil for none at all. `serve` is the service; it takes the request
--- when the order says so, however the answer then turns out.
+--- The ordered answer, nil for none at all; the rule itself when it has raw text for an
+-- answer. `serve` is the service; it takes the request when the order says so, however the
+-- answer then turns out.
 function once.answer(rule, request, serve)
-  local replaced = rule.close or rule.status or rule.body ~= nil
+  local replaced = rule.close or rule.raw or rule.status or rule.body ~= nil
   local own = (rule.take or not replaced) and serve(request) or nil
   if rule.delay then ngx.sleep(rule.delay) end
   if rule.close then return nil end
+  if rule.raw then return rule end
   if not replaced then return reworded(rule, own) end
-  return reworded(rule, {status = rule.status or 200, headers = {}, body = body(rule)})
+  return reworded(rule, {
+    status = rule.status or 200, headers = {}, body = body(rule),
+    copies = rule.copies, drip = rule.drip,
+  })
 end
 
 return once
