@@ -168,7 +168,8 @@ describe("the sources are documented:", function()
     WAIT = { "Options of a wait", "cloudpartner.WaitOptions" },
     LIST = { "Options of a list", "cloudpartner.ListOptions" },
     RESUME = { "Options of resume", "cloudpartner.ResumeOptions" },
-    SCRIPT = { "Options of the one-call functions", "cloudpartner.ScriptOptions" },
+    GOLIVE = { "Options of cloudpartner.golive", "cloudpartner.GoliveOptions" },
+    FOLLOW = { "Options of cloudpartner.status and wait", "cloudpartner.FollowOptions" },
   }
 
   it("every option", function()

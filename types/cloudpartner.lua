@@ -128,16 +128,18 @@
 ---@field kind? cloudpartner.Kind
 ---@field submitted_at? string|number
 
----@class cloudpartner.ScriptOptions: cloudpartner.ClientOptions
----@field offer? string
----@field operation? cloudpartner.AnyOperation
+---@class cloudpartner.GoliveOptions
+---@field offer string
 ---@field wait? boolean
 
----@class cloudpartner.StatusCall: cloudpartner.ScriptOptions, cloudpartner.CallOptions
+---@class cloudpartner.FollowOptions
+---@field operation cloudpartner.AnyOperation
 
----@class cloudpartner.WaitCall: cloudpartner.ScriptOptions, cloudpartner.WaitOptions
+---@class cloudpartner.StatusCall: cloudpartner.ClientOptions, cloudpartner.FollowOptions, cloudpartner.CallOptions
 
----@class cloudpartner.GoliveCall: cloudpartner.WaitCall, cloudpartner.SubmitOptions
+---@class cloudpartner.WaitCall: cloudpartner.ClientOptions, cloudpartner.FollowOptions, cloudpartner.WaitOptions
+
+---@class cloudpartner.GoliveCall: cloudpartner.ClientOptions, cloudpartner.GoliveOptions, cloudpartner.WaitOptions, cloudpartner.SubmitOptions
 
 --------------------------------------------------------------------------- tables
 
