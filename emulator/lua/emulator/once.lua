@@ -46,9 +46,9 @@ local function reworded(rule, answer)
   return answer
 end
 
---- The ordered answer, nil for none at all; the rule itself when it has raw text for an
--- answer. `serve` is the service; it takes the request when the order says so, however the
--- answer then turns out.
+--- The ordered answer, nil for none at all; the rule itself when it has raw text instead.
+-- `serve` is the service; it takes the request when the order says so, however the answer
+-- then turns out.
 function once.answer(rule, request, serve)
   local replaced = rule.close or rule.raw or rule.status or rule.body ~= nil
   local own = (rule.take or not replaced) and serve(request) or nil
