@@ -876,3 +876,120 @@ describe("one call for scripts", function()
       { publisher = "contoso", token = "t", transport = print })
   end)
 end)
+
+describe("whatever happens", function()
+  it("never calls a submission retryable that may have been taken", function()
+    local client = open({ function() return ACCEPTED end })
+    local task = client:start("golive", OFFER)
+    client:observe(function() task:cancel() end)
+    client:step()
+    local err = fails("canceled", task:result())
+    assert.equal("yes", err.sent)
+    assert.is_false(err.retryable)
+    assert.truthy(err.intent)
+  end)
+
+  it("takes a response that raises for a transport that raised", function()
+    local answer = setmetatable({}, { __index = function() error("no such field", 0) end })
+    local client = open { answer }
+    local err = fails("ambiguous", client:golive(OFFER))
+    assert.equal("maybe", err.sent)
+    assert.truthy(err.message:find("no such field", 1, true))
+    assert.same({}, client:tasks())
+  end)
+
+  it("gives a list after its client was closed", function()
+    local client = open { { status = 200, headers = {},
+      body = '[{"id":"a","submissionType":"GoLive","submissionState":"running"}]' } }
+    local task = client:start("operations", OFFER)
+    client:step()
+    client:close()
+    local list = task:result()
+    assert.equal("golive", list[1].kind)
+    assert.matches("/operations/a%?", list[1].url)
+  end)
+
+  it("survives a clock that closes the client, raises or tells nonsense", function()
+    local client
+    local function close() client:close() return 1e9 end
+    for _, now in ipairs { close, function() error("late", 0) end,
+                           function() return 0 / 0 end, function() return "noon" end } do
+      local calls = 0
+      client = open({ ACCEPTED }, { now = function()
+        calls = calls + 1
+        return calls > 3 and now() or 1e9
+      end })
+      local ok, result, err = pcall(client.golive, client, OFFER, { timeout = 60 })
+      assert.is_true(not ok or result == nil or result.kind == "golive", tostring(err))
+      client:close()
+    end
+  end)
+
+  it("returns from a step once a task was ended by another's function", function()
+    local client, other, _, slept
+    client, _, slept = open { document "running" }
+    other = client:start("wait", operation())
+    client:step()
+    client:start("status", operation())
+    client:observe(function() other:cancel() end)
+    assert.equal(0, client:step(3))
+    assert.equal(0, #slept)
+  end)
+
+  it("reads no option that was not checked", function()
+    local client, asked = open { ACCEPTED }
+    local sneaky = setmetatable({}, { __index = { if_match = "x\r\nX-Injected: 1" } })
+    assert(client:golive(OFFER, sneaky))
+    assert.is_nil(header(asked[1], "if-match"))
+  end)
+
+  it("follows a redirect of a poll on the same origin only", function()
+    local function redirect(to) return { status = 307, headers = { Location = to }, body = "" } end
+    local client, asked = open { redirect "/api/there", redirect "https://example.com/x",
+      document "succeeded" }
+    assert(client:wait(operation()))
+    assert.equal(ORIGIN .. "/api/there?api-version=2017-10-31", asked[3].url)
+    client = open { redirect "/api/there" }
+    fails("unexpected_status", client:golive(OFFER))
+  end)
+
+  it("believes of a cancel only the operation that it ends", function()
+    local listed = { status = 200, headers = {}, body = cjson.encode {
+      { id = "b", submissionType = "golive", submissionState = "running" } } }
+    local lured = document "running"
+    lured.headers["Location"] = PATH
+    local client, asked = open { listed, ACCEPTED, lured, document "succeeded" }
+    fails("not_canceled", assert(client:cancel(OFFER)):wait())
+    assert.matches("/operations/b%?", asked[4].url)
+  end)
+
+  it("calls an operation lost that no list can tell of", function()
+    local client = open { { status = 404, headers = {}, body = "" } }
+    fails("operation_lost", client:wait "/api/moved/somewhere")
+  end)
+
+  it("reads a hint that a transport gives as a number", function()
+    local client, _, slept = open {
+      { status = 429, headers = { ["Retry-After"] = 7 }, body = "" }, ACCEPTED }
+    assert(client:golive(OFFER))
+    assert.same({ 7 }, slept)
+  end)
+
+  it("takes no longer for text that looks like tags", function()
+    local client = open { { status = 400, headers = {}, body = ("<a"):rep(2e6) } }
+    local before = os.clock()
+    fails("invalid_request", client:golive(OFFER))
+    assert.is_true(os.clock() - before < 5)
+  end)
+
+  it("stays usable when the module is loaded again", function()
+    local loaded = package.loaded.cloudpartner
+    package.loaded.cloudpartner = nil
+    local client = require "cloudpartner".new { publisher = "contoso", token = "t",
+      transport = function() return ACCEPTED end }
+    package.loaded.cloudpartner = loaded
+    collectgarbage()
+    collectgarbage()
+    assert(client:golive(OFFER))
+  end)
+end)

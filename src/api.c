@@ -67,7 +67,7 @@ static bool add_pair(cp_text *url, const char *name, const char *value) {
 
 bool cp_api_url(const cp_service *service, cp_endpoint endpoint, const cp_operation *of,
                 const char *filter, cp_text *url) {
-  return cp_text_puts(url, service->base) &&
+  return service->base && cp_text_puts(url, service->base) &&
          add_path(url, endpoints[endpoint].path, of) &&
          add_pair(url, "?api-version=", service->api_version) &&
          (!filter || add_pair(url, "&status=", filter));

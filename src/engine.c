@@ -134,7 +134,7 @@ static cp_transfer *get_transfer(void) {
 }
 
 static void put_transfer(cp_transfer *transfer) {
-  if (engine.work.idle_count < IDLE_TRANSFERS)
+  if (engine.work.idle_count < IDLE_TRANSFERS && cp_transfer_is_reusable(transfer))
     engine.work.idle[engine.work.idle_count++] = transfer;
   else
     cp_transfer_free(transfer);
@@ -147,9 +147,9 @@ static void release_transfer(cp_exchange *exchange) {
   exchange->transfer = NULL;
 }
 
-static void fail(cp_exchange *exchange, const char *detail) {
+static void fail(cp_exchange *exchange, cp_sent sent, const char *detail) {
   exchange->answer->failure = CP_FAIL_NETWORK;
-  exchange->answer->sent = CP_SENT_NO;
+  exchange->answer->sent = sent;
   cp_text_puts(&exchange->answer->detail, detail);
 }
 
@@ -184,7 +184,7 @@ static chain begin_all(chain arrived) {
   for (cp_exchange *exchange = arrived.first, *next; exchange; exchange = next) {
     next = exchange->next;
     bool begun = begin(exchange);
-    if (!begun) fail(exchange, "out of memory");
+    if (!begun) fail(exchange, CP_SENT_NO, "out of memory");
     append(begun ? &engine.work.active : &failed, exchange);
   }
   return failed;
@@ -242,13 +242,20 @@ static void give_out(void) {
   unlock();
 }
 
+/* An exchange that its owner may still abandon is answered, not freed. Lock held. */
+static void give_back(chain exchanges, cp_sent sent) {
+  for (cp_exchange *exchange = exchanges.first, *next; exchange; exchange = next) {
+    next = exchange->next;
+    if (exchange->transfer) release_transfer(exchange);
+    fail(exchange, sent, "the engine was stopped");
+    deliver(exchange);
+  }
+}
+
 static void clean_up(void) {
   lock();
-  for (cp_exchange *exchange = engine.work.active.first; exchange;
-       exchange = exchange->next)
-    release_transfer(exchange);
-  free_chain(take_all(&engine.work.active));
-  free_chain(take_all(&engine.work.inbox));
+  give_back(take_all(&engine.work.active), CP_SENT_MAYBE);
+  give_back(take_all(&engine.work.inbox), CP_SENT_NO);
   unlock();
   while (engine.work.idle_count)
     cp_transfer_free(engine.work.idle[--engine.work.idle_count]);
@@ -367,15 +374,27 @@ cp_port *cp_port_new(const cp_route *route) {
     cp_free(port);
     return NULL;
   }
-  port->route = *route;
   lock();
+  bool ok = prepare(); /* a fork must be noticed from here on */
   port->generation = engine.generation;
   unlock();
-  return port;
+  if (ok) {
+    port->route = *route;
+    return port;
+  }
+  free_port(port);
+  return NULL;
 }
 
 bool cp_port_is_foreign(const cp_port *port) {
   return port->generation != engine.generation;
+}
+
+cp_route cp_port_leave(cp_port *port) {
+  cp_route route = port->route;
+  port->route = (cp_route){0};
+  free_port(port);
+  return route;
 }
 
 /*

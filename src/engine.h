@@ -30,6 +30,11 @@ cp_port *cp_port_new(const cp_route *route);
 /* Gives up what is in flight, at once, and the port. */
 void cp_port_close(cp_port *port);
 
+/*
+** Gives up a parent's port in a forked child; the route's texts are the caller's again.
+*/
+cp_route cp_port_leave(cp_port *port);
+
 /* Was the port made before a fork, by the parent? Then nothing will arrive here. */
 bool cp_port_is_foreign(const cp_port *port);
 

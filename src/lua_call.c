@@ -137,7 +137,8 @@ static void fail(cp_answer *answer, cp_failure failure, cp_sent sent,
 }
 
 static void add_header(cp_answer *answer, lua_State *L, int name, int value) {
-  if (lua_type(L, name) != LUA_TSTRING || lua_type(L, value) != LUA_TSTRING) return;
+  bool readable = lua_type(L, value) == LUA_TSTRING || lua_type(L, value) == LUA_TNUMBER;
+  if (lua_type(L, name) != LUA_TSTRING || !readable) return;
   const char *text = lua_tostring(L, value);
   if (strpbrk(text, "\r\n")) return;
   cp_text_printf(&answer->headers, "%s: %s\r\n", lua_tostring(L, name), text);
@@ -221,20 +222,34 @@ static void take_results(lua_State *L, int response, size_t max_body, cp_answer 
     take_failure(L, response + 1, answer);
 }
 
+/* With the environment, the request, the answer and its bound on the stack. */
+static int call_transport(lua_State *L) {
+  cp_answer *answer = lua_touserdata(L, 3);
+  lua_getfield(L, 1, "transport");
+  push_request(L, lua_touserdata(L, 2));
+  lua_call(L, 1, 3);
+  take_results(L, 5, (size_t)lua_tonumber(L, 4), answer);
+  return 0;
+}
+
+/* What its response raises (it may have metamethods) is what the transport raised. */
 cp_answer *cp_call_transport(lua_State *L, int env, cp_client *client,
                              const cp_request *request) {
   int top = lua_gettop(L);
-  size_t max_body = client->max_body;
-  lua_getfield(L, env, "transport");
-  push_request(L, request);
-  bool ok = lua_pcall(L, 1, 3, 0) == 0;
   cp_answer *answer = cp_calloc(sizeof *answer);
-  if (answer && ok)
-    take_results(L, top + 1, max_body, answer);
-  else if (answer)
+  if (!answer) return NULL;
+  lua_pushcfunction(L, call_transport);
+  lua_pushvalue(L, env);
+  lua_pushlightuserdata(L, (void *)request);
+  lua_pushlightuserdata(L, answer);
+  lua_pushnumber(L, (lua_Number)client->max_body);
+  if (lua_pcall(L, 4, 0, 0) != 0) {
+    answer->http_status = 0;
+    cp_text_clear(&answer->headers);
     fail(answer, CP_FAIL_NETWORK, CP_SENT_MAYBE,
          lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
                                         : "the transport raised an error");
+  }
   lua_settop(L, top);
   return answer;
 }

@@ -39,6 +39,7 @@ static double call_for_number(lua_State *L, int env, const char *name) {
   if (lua_type(L, -1) != LUA_TNUMBER)
     luaL_error(L, "option '%s' must return a number, not %s", name, luaL_typename(L, -1));
   double number = lua_tonumber(L, -1);
+  if (!isfinite(number)) luaL_error(L, "option '%s' must return a finite number", name);
   lua_pop(L, 1);
   return number;
 }
@@ -135,7 +136,7 @@ static void set_numbers(lua_State *L, cp_client *client) {
 }
 
 static bool set_function(lua_State *L, const char *name) {
-  lua_getfield(L, OPTIONS, name);
+  cp_option_push(L, OPTIONS, name);
   bool given = lua_isfunction(L, -1);
   lua_setfield(L, ENV, name);
   return given;
@@ -175,7 +176,7 @@ static void set_credential(lua_State *L, cp_client *client) {
 }
 
 static void set_identity(lua_State *L, cp_client *client) {
-  lua_getfield(L, OPTIONS, "token");
+  cp_option_push(L, OPTIONS, "token");
   client->asks_token = lua_isfunction(L, -1);
   const char *token = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   lua_pushvalue(L, -1);
@@ -287,11 +288,9 @@ static void free_client(cp_client *client) {
   cp_tasks_free(&client->tasks);
   cp_token_free(&client->token);
   cp_route_free(&client->route);
-  cp_free(client->service.base);
-  cp_free(client->service.api_version);
   cp_free(client->publisher);
   cp_free_secret(client->headers);
-  memset(client, 0, sizeof *client);
+  *client = (cp_client){.service = client->service};
 }
 
 /*
@@ -300,8 +299,23 @@ static void free_client(cp_client *client) {
 */
 static int client_close(lua_State *L) {
   cp_client *client = cp_to_client(L, 1);
-  if (client->open) stop_tasks(L, cp_push_env(L, 1));
+  bool open = client->open;
+  client->open = false;
+  if (open) stop_tasks(L, cp_push_env(L, 1));
   free_client(client);
+  return 0;
+}
+
+/*
+** Results of tasks, and calls that were being made, need the service's texts until
+** here.
+*/
+static int client_gc(lua_State *L) {
+  cp_client *client = cp_to_client(L, 1);
+  client_close(L);
+  cp_free(client->service.base);
+  cp_free(client->service.api_version);
+  client->service = (cp_service){0};
   return 0;
 }
 
@@ -325,7 +339,10 @@ static int client_step(lua_State *L) {
   luaL_argcheck(L, timeout >= 0, 2, "seconds must not be negative");
   int env = cp_push_env(L, 1);
   double end = timeout > 0 ? cp_client_now(L, env, client) + timeout : 0;
-  while (cp_drive(L, env, client) == 0 && client->tasks.open && timeout > 0) {
+  unsigned long ended = client->tasks.ended;
+  for (;;) {
+    cp_drive(L, env, client);
+    if (client->tasks.ended != ended || !client->tasks.open || timeout == 0) break;
     double left = end - cp_client_now(L, env, client);
     if (left <= 0) break;
     cp_rest(L, env, client, left);
@@ -341,8 +358,10 @@ static int client_timeout(lua_State *L) {
   double now = cp_client_now(L, cp_push_env(L, 1), client);
   double seconds = cp_tasks_timeout(&client->tasks, now);
   if (client->port && cp_port_is_foreign(client->port) && client->tasks.open) seconds = 0;
-  if (seconds < 0) return 0;
-  lua_pushnumber(L, seconds);
+  if (seconds >= 0)
+    lua_pushnumber(L, seconds);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
@@ -353,16 +372,17 @@ static int client_timeout(lua_State *L) {
 static int client_pollfd(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
   cp_port *port = client->has_transport ? NULL : cp_client_port(client);
-  if (!port) return 0;
-  lua_pushinteger(L, cp_port_signal(port)->read_end);
+  if (port)
+    lua_pushinteger(L, cp_port_signal(port)->read_end);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
 /* client:events(): "r", what to poll that descriptor for; nil with transport. */
 static int client_events(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
-  if (client->has_transport) return 0;
-  lua_pushliteral(L, "r");
+  lua_pushstring(L, client->has_transport ? NULL : "r"); /* NULL: nil */
   return 1;
 }
 
@@ -416,7 +436,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", client_close},
+    {"__gc", client_gc},
     {"__close", client_close},
     {"__tostring", client_tostring},
     {NULL, NULL},

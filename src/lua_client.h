@@ -110,6 +110,9 @@ int cp_task_result(lua_State *L, int env, cp_lua_task *task);
 /* lua_drive.c: Does for all tasks of the client what can be done now; how many ended. */
 int cp_drive(lua_State *L, int env, cp_client *client);
 
+/* In a forked child: ends what the parent has under way; how many. Else nothing. */
+int cp_leave_parent(lua_State *L, int env, cp_client *client);
+
 /* Waits until there is something to do, at most `seconds`; lets the host's signals in. */
 void cp_rest(lua_State *L, int env, cp_client *client, double seconds);
 

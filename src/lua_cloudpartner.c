@@ -18,7 +18,12 @@ static int leave_engine(lua_State *L) {
   return 0;
 }
 
+/* A state that loads the module again has entered already. */
 static void enter_engine(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "cloudpartner.engine");
+  bool is_in = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  if (is_in) return;
   bool *entered = lua_newuserdatauv(L, sizeof *entered, 0);
   *entered = false;
   lua_createtable(L, 0, 1);

@@ -31,15 +31,6 @@ static inline void cp_rawsetp(lua_State *L, int table, const void *key) {
   lua_insert(L, -2);
   lua_rawset(L, table);
 }
-
-static inline void *cp_testudata(lua_State *L, int index, const char *type) {
-  void *object = lua_touserdata(L, index);
-  if (!object || !lua_getmetatable(L, index)) return NULL;
-  luaL_getmetatable(L, type);
-  int same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same ? object : NULL;
-}
 #else
 #if LUA_VERSION_NUM >= 504
 #undef lua_getuservalue
@@ -47,9 +38,8 @@ static inline void *cp_testudata(lua_State *L, int index, const char *type) {
 #define lua_getuservalue(L, index) lua_getiuservalue(L, index, 1)
 #define lua_setuservalue(L, index) lua_setiuservalue(L, index, 1)
 #endif
-#define cp_rawgetp   lua_rawgetp
-#define cp_rawsetp   lua_rawsetp
-#define cp_testudata luaL_testudata
+#define cp_rawgetp lua_rawgetp
+#define cp_rawsetp lua_rawsetp
 #endif
 
 #endif

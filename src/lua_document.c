@@ -236,6 +236,9 @@ void cp_push_status(lua_State *L, const cp_lua_task *task) {
 ** Takes a string field of the table at `from` for `*place`, unless that is known
 ** already.
 */
+/* So many of the fields that a problem names go into a message. */
+#define PROBLEM_FIELDS 20
+
 static void look(lua_State *L, int from, const char *name, int *place) {
   size_t length;
   const char *text = cp_field_text(L, from, name, &length);
@@ -265,11 +268,13 @@ static void look_at_error(lua_State *L, int from, cp_said *said, int depth) {
 */
 static void look_at_problem(lua_State *L, int from, cp_said *said) {
   size_t length;
+  int fields = 0;
   const char *title = cp_field_text(L, from, "title", &length);
   if (!title || said->message) return;
   int text = lua_gettop(L);
   if (cp_field_table(L, from, "errors"))
-    for (lua_pushnil(L); lua_next(L, text + 1); lua_settop(L, text + 2)) {
+    for (lua_pushnil(L); fields < PROBLEM_FIELDS && lua_next(L, text + 1);
+         lua_settop(L, text + 2), fields++) {
       if (lua_istable(L, -1)) lua_rawgeti(L, -1, 1);
       if (lua_type(L, -1) != LUA_TSTRING || lua_type(L, text + 2) != LUA_TSTRING)
         continue;

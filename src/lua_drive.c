@@ -18,6 +18,7 @@ typedef struct drive {
   cp_client *client;
   cp_lua_task *task;
   cp_clock clock;
+  cp_request request; /* here, so that a raise leaves no token behind */
 } drive;
 
 /*
@@ -25,9 +26,10 @@ typedef struct drive {
 ** for.
 */
 static void raise(lua_State *L, drive *d) {
-  cp_task_note(L, d->env, "raised", d->task);
-  d->task->raised = true;
+  cp_task_abandon(d->task);
   cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_CANCELED);
+  d->task->raised = true;
+  cp_task_note(L, d->env, "raised", d->task);
 }
 
 static int protected_clock(lua_State *L) {
@@ -93,7 +95,8 @@ static bool make_request(const drive *d, cp_request *request) {
       .body = submits && task->body ? cp_strdup(task->body) : NULL,
       .once = submits,
   };
-  if (limit > 0) request->timeout = fmin(request->timeout, limit - d->clock.now);
+  if (limit > 0)
+    request->timeout = fmax(fmin(request->timeout, limit - d->clock.now), 0.001);
   bool ok = cp_add_url(d->client, task, &url) &&
             cp_add_headers(d->client, d->task, true, &request->headers) &&
             (!submits || !task->body || request->body);
@@ -118,18 +121,21 @@ static void exchange_by_transport(lua_State *L, drive *d, cp_request *request) {
 }
 
 static void exchange(lua_State *L, drive *d) {
-  cp_request request;
-  if (!make_request(d, &request)) {
+  if (!d->client->token.text) { /* renewed in vain while it was on its way */
+    answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, "the token is gone");
+    return;
+  }
+  if (!make_request(d, &d->request)) {
     answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
     return;
   }
   if (d->client->has_transport) {
-    exchange_by_transport(L, d, &request);
+    exchange_by_transport(L, d, &d->request);
     return;
   }
   cp_port *port = cp_client_port(d->client);
-  if (port) d->task->exchange = cp_port_submit(port, &request, d->task);
-  if (!port) cp_request_free(&request);
+  if (port) d->task->exchange = cp_port_submit(port, &d->request, d->task);
+  if (!port) cp_request_free(&d->request);
   if (d->task->exchange)
     d->client->flying++;
   else
@@ -145,7 +151,7 @@ static bool may_renew(const drive *d) {
 static void digest_answer(drive *d) {
   cp_task *task = &d->task->task;
   if (may_renew(d)) {
-    cp_token_free(&d->client->token);
+    d->client->token.renew_at = -INFINITY; /* kept: another may be about to send it */
     cp_task_send_again(&d->client->tasks, task);
   } else {
     cp_task_digest(task, &d->clock);
@@ -180,20 +186,38 @@ static bool may_have_called(const drive *d, cp_want want) {
          (want == CP_WANT_TOKEN && d->client->asks_token);
 }
 
-/* Carries one task on as far as it gets; did it end? */
-static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *task) {
-  drive d = {.env = env, .client = client, .task = task};
-  int top = lua_gettop(L);
+/* With the environment, the drive and the task on the stack. */
+static int carry(lua_State *L) {
+  drive *d = lua_touserdata(L, 2);
   luaL_checkstack(L, 30, "a task");
+  bool goes_on = read_clock(L, d);
+  while (goes_on) {
+    cp_want want = cp_task_advance(&d->client->tasks, &d->task->task, &d->clock);
+    goes_on = satisfy(L, d, want);
+    if (goes_on && may_have_called(d, want)) goes_on = read_clock(L, d);
+    lua_settop(L, 3);
+  }
+  return 0;
+}
+
+/*
+** Carries one task on as far as it gets; did it end? Whatever raises in between, want of
+** memory before all, ends this task and no other, and no task stays half driven.
+*/
+static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *task) {
+  drive d = {.env = 1, .client = client, .task = task};
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 10, "a task");
   lua_getfield(L, env, "tasks");
   cp_rawgetp(L, -1, task);
-  bool goes_on = read_clock(L, &d);
-  while (goes_on) {
-    cp_want want = cp_task_advance(&client->tasks, &task->task, &d.clock);
-    goes_on = satisfy(L, &d, want);
-    if (goes_on && may_have_called(&d, want)) goes_on = read_clock(L, &d);
-    lua_settop(L, top + 2);
-  }
+  lua_pushcfunction(L, carry);
+  lua_pushvalue(L, env);
+  lua_pushlightuserdata(L, &d);
+  lua_pushvalue(L, top + 2);
+  bool ok = lua_pcall(L, 3, 0, 0) == 0;
+  cp_request_free(&d.request);
+  d.env = env;
+  if (!ok) raise(L, &d);
   bool ended = task->task.stage == CP_STAGE_ENDED;
   if (ended) cp_task_stop(L, env, task, CP_CODE_NONE);
   lua_settop(L, top);
@@ -218,8 +242,9 @@ static void collect(cp_client *client) {
 }
 
 /* What was open when this process was forked is the parent's: contract, decision 3. */
-static int end_parents_tasks(lua_State *L, int env, cp_client *client) {
+int cp_leave_parent(lua_State *L, int env, cp_client *client) {
   int ended = 0;
+  if (!client->port || !cp_port_is_foreign(client->port)) return 0;
   lua_getfield(L, env, "tasks");
   int tasks = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
@@ -232,16 +257,16 @@ static int end_parents_tasks(lua_State *L, int env, cp_client *client) {
   }
   lua_newtable(L);
   lua_setfield(L, env, "tasks");
+  lua_newtable(L);
+  lua_setfield(L, env, "calls");
   lua_settop(L, tasks - 1);
-  cp_port_close(client->port);
+  client->route = cp_port_leave(client->port);
   client->port = NULL;
   return ended;
 }
 
 int cp_drive(lua_State *L, int env, cp_client *client) {
-  int ended = 0;
-  if (client->port && cp_port_is_foreign(client->port))
-    ended = end_parents_tasks(L, env, client);
+  int ended = cp_leave_parent(L, env, client);
   collect(client);
   if (client->tasks.heap_count)
     cp_tasks_wake(&client->tasks, cp_client_now(L, env, client));

@@ -147,13 +147,21 @@ static void push_call(lua_State *L, const cp_lua_task *task) {
     lua_pushstring(L, task->call);
 }
 
+/* A submission that may have been taken is never to be sent again as it is. */
+static bool is_retryable(const cp_lua_task *task) {
+  const cp_outcome *outcome = &task->task.outcome;
+  bool unknown = task->result == CP_RESULT_OPERATION && outcome->sent != CP_SENT_NO &&
+                 !outcome->of_answer;
+  return cp_code_retryable(outcome->code) && !unknown;
+}
+
 static void set_flags(lua_State *L, int error, const cp_lua_task *task) {
   const cp_outcome *outcome = &task->task.outcome;
   lua_pushstring(L, cp_code_name(outcome->code));
   lua_setfield(L, error, "code");
   lua_pushstring(L, cp_sent_name(outcome->sent));
   lua_setfield(L, error, "sent");
-  lua_pushboolean(L, cp_code_retryable(outcome->code));
+  lua_pushboolean(L, is_retryable(task));
   lua_setfield(L, error, "retryable");
   lua_pushstring(L, task->task.guid);
   lua_setfield(L, error, "client_request_id");

@@ -66,7 +66,7 @@ static int count_emails(lua_State *L, int list) {
 
 /* Pushes the addresses as the service wants them: one string, joined by commas. */
 static bool push_emails(lua_State *L, int options) {
-  lua_getfield(L, options, "notification_emails");
+  cp_option_push(L, options, "notification_emails");
   int list = lua_gettop(L), count = count_emails(L, list);
   luaL_checkstack(L, 8, "notification_emails");
   lua_pushliteral(L, "");
@@ -92,7 +92,7 @@ static void take_emails(lua_State *L, cp_task *task, int options) {
 }
 
 static void check_reconcile(lua_State *L, int options) {
-  lua_getfield(L, options, "reconcile");
+  cp_option_push(L, options, "reconcile");
   if (lua_type(L, -1) == LUA_TNUMBER)
     luaL_error(L,
                "option 'reconcile': this version does not look unclear submissions up; "
@@ -105,7 +105,7 @@ static bool note_call(lua_State *L, const cp_lua_task *task, int options,
                       const char *name) {
   int top = lua_gettop(L), env = cp_push_env(L, 1);
   lua_newtable(L);
-  lua_getfield(L, options, name);
+  cp_option_push(L, options, name);
   bool given = lua_isfunction(L, -1);
   lua_setfield(L, -2, name);
   if (given) cp_task_note(L, env, "calls", task);
@@ -366,7 +366,7 @@ static void take_resume_options(lua_State *L, cp_operation *operation) {
   given.kind = kind ? cp_kind_of(kind, strlen(kind)) : CP_GOLIVE;
   if (given.kind == CP_KIND_OTHER)
     luaL_error(L, "option 'kind' must be 'golive', 'publish' or 'cancel'");
-  lua_getfield(L, 3, "submitted_at");
+  cp_option_push(L, 3, "submitted_at");
   bool number = lua_type(L, -1) == LUA_TNUMBER;
   const char *text = lua_tostring(L, -1);
   given.submitted_at = number ? lua_tonumber(L, -1) : text ? cp_iso_time_read(text) : -1;
@@ -455,7 +455,7 @@ static void check_script_options(lua_State *L, int scope) {
 }
 
 static void push_needed(lua_State *L, const char *name) {
-  lua_getfield(L, 1, name);
+  cp_option_push(L, 1, name);
   if (lua_isnil(L, -1)) luaL_error(L, "option '%s' is missing", name);
 }
 
@@ -483,7 +483,7 @@ static int golive(lua_State *L) {
   check_script_options(L, CP_FOR_SUBMIT | CP_FOR_WAIT | CP_FOR_GOLIVE);
   cp_client *client = cp_check_client(L, 2);
   double began = cp_client_now(L, cp_push_env(L, 2), client);
-  lua_getfield(L, 1, "wait");
+  cp_option_push(L, 1, "wait");
   bool waits = lua_toboolean(L, -1);
   push_needed(L, "offer");
   int results = call_with(L, "golive", lua_gettop(L), CP_FOR_SUBMIT | CP_FOR_CALL);

@@ -163,22 +163,27 @@ void cp_options_check(lua_State *L, int index, int scope) {
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) check_option(L, scope);
 }
 
+void cp_option_push(lua_State *L, int index, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, index);
+}
+
 double cp_option_number(lua_State *L, int index, const char *name, double otherwise) {
-  lua_getfield(L, index, name);
+  cp_option_push(L, index, name);
   double value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : otherwise;
   lua_pop(L, 1);
   return value;
 }
 
 bool cp_option_given(lua_State *L, int index, const char *name) {
-  lua_getfield(L, index, name);
+  cp_option_push(L, index, name);
   bool given = !lua_isnil(L, -1);
   lua_pop(L, 1);
   return given;
 }
 
 const char *cp_option_string(lua_State *L, int index, const char *name) {
-  lua_getfield(L, index, name);
+  cp_option_push(L, index, name);
   return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
@@ -272,7 +277,7 @@ static void add_entry(lua_State *L, int lines) {
 const char *cp_option_headers(lua_State *L, int index) {
   lua_pushliteral(L, "");
   int lines = lua_gettop(L);
-  lua_getfield(L, index, "headers");
+  cp_option_push(L, index, "headers");
   if (lua_istable(L, -1))
     for (lua_pushnil(L); lua_next(L, lines + 1); lua_pop(L, 1)) add_entry(L, lines);
   lua_pop(L, 1);

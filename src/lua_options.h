@@ -31,6 +31,9 @@ void cp_options_check(lua_State *L, int index, int scope);
 /* Does the option `name` belong to `scope`? */
 bool cp_option_is_for(const char *name, int scope);
 
+/* Pushes an option as it was checked: what a metatable would add does not count. */
+void cp_option_push(lua_State *L, int index, const char *name);
+
 /* The value of an option, or a default. The table has been checked. */
 double cp_option_number(lua_State *L, int index, const char *name, double otherwise);
 bool cp_option_given(lua_State *L, int index, const char *name);

@@ -86,8 +86,10 @@ void cp_task_note(lua_State *L, int env, const char *table, const cp_lua_task *t
 
 void cp_task_begin(lua_State *L, cp_lua_task *task) {
   int top = lua_gettop(L), env = cp_push_env(L, 1);
+  cp_leave_parent(L, env, task->client);
   lua_pushvalue(L, top);
   cp_task_note(L, env, "tasks", task);
+  if (!task->client->open) luaL_error(L, "attempt to use a closed client");
   task->task.stage = CP_STAGE_THINK;
   lua_settop(L, top);
   if (cp_tasks_add(&task->client->tasks, &task->task)) return;

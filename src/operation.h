@@ -24,6 +24,13 @@ typedef struct cp_operation {
 /* Replaces a text by a copy of another; false, and nothing changed, without memory. */
 bool cp_operation_set(char **field, const char *text);
 
+/*
+** Takes a URL that the service named for where the operation is from now on, with the
+** id in it; one that names another operation is left. A cancel is told by the operation
+** that it ends, so there the URL must name that one. False without memory.
+*/
+bool cp_operation_move(cp_operation *operation, const char *url);
+
 void cp_operation_free(cp_operation *operation);
 
 #endif

@@ -39,8 +39,8 @@ void cp_signal_clear(const cp_signal *signal);
 
 /*
 ** Waits until the signal is raised or `seconds` have passed; without a signal, just that
-** long. False when a signal of the host's came in between.
+** long, or until a signal of the host's comes in.
 */
-bool cp_signal_wait(const cp_signal *signal, double seconds);
+void cp_signal_wait(const cp_signal *signal, double seconds);
 
 #endif

@@ -12,6 +12,7 @@
 typedef struct output {
   char *text;
   size_t length;
+  bool tags_ended; /* no `>` follows: looking for one again would take quadratic time */
 } output;
 
 static void put(output *out, unsigned long byte) {
@@ -76,10 +77,12 @@ static bool is_letter(char c) {
 }
 
 /* The end of the tag that begins at `at`; `at` when that is just a less-than sign. */
-static const char *skip_tag(const char *at, const char *end) {
+static const char *skip_tag(output *out, const char *at, const char *end) {
   char next = at + 1 < end ? at[1] : ' ';
   bool tag = is_letter(next) || next == '/' || next == '!' || next == '?';
-  const char *close = tag ? memchr(at, '>', (size_t)(end - at)) : NULL;
+  if (!tag || out->tags_ended) return at;
+  const char *close = memchr(at, '>', (size_t)(end - at));
+  out->tags_ended = close == NULL;
   return close ? close + 1 : at;
 }
 
@@ -99,7 +102,7 @@ static bool is_inline(const char *tag) {
 /* Writes what begins at `at`; gives where the next piece begins. */
 static const char *put_piece(output *out, const char *at, const char *end) {
   size_t used = 1;
-  const char *after = *at == '<' ? skip_tag(at, end) : at;
+  const char *after = *at == '<' ? skip_tag(out, at, end) : at;
   if (after != at) {
     if (!is_inline(at)) put_blank(out);
     return after;
@@ -117,7 +120,7 @@ static const char *put_piece(output *out, const char *at, const char *end) {
 }
 
 size_t cp_plain(const char *html, size_t length, char *plain) {
-  output out = {plain, 0};
+  output out = {.text = plain};
   const char *end = html + length;
   while (html < end) html = put_piece(&out, html, end);
   while (out.length && plain[out.length - 1] == ' ') out.length--;

@@ -141,23 +141,6 @@ static void prepare(cp_submission *submission, const cp_digest *digest) {
     fail(submission, CP_CODE_NONE, CP_SENT_NO, false);
 }
 
-/* A cancel's own URL is taken only when it speaks of the operation that is to end. */
-static bool concerns(const cp_operation *operation, const cp_url_names *names) {
-  if (operation->kind != CP_CANCEL || !names->operation) return true;
-  return operation->cancels && strcmp(names->operation, operation->cancels) == 0;
-}
-
-static bool take_url(cp_operation *operation, const char *url) {
-  cp_url_names names;
-  cp_url_names_read(url, &names);
-  bool ok = true;
-  if (concerns(operation, &names))
-    ok = cp_operation_set(&operation->url, url) &&
-         (!names.operation || cp_operation_set(&operation->id, names.operation));
-  cp_url_names_free(&names);
-  return ok;
-}
-
 /* Takes where the accepted operation is from the answer, when that can be trusted. */
 static cp_url_verdict locate(cp_submission *submission, const cp_digest *digest) {
   const cp_service *service = submission->service;
@@ -165,7 +148,7 @@ static cp_url_verdict locate(cp_submission *submission, const cp_digest *digest)
   cp_url_verdict verdict =
       cp_url_resolve(service->base, digest->location, digest->location_length,
                      service->api_version, &url);
-  if (verdict == CP_URL_OK && !take_url(submission->operation, url.data))
+  if (verdict == CP_URL_OK && !cp_operation_move(submission->operation, url.data))
     verdict = CP_URL_MISSING;
   cp_text_free(&url);
   return verdict;

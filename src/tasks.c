@@ -169,6 +169,7 @@ static void end(cp_tasks *tasks, cp_task *task, const cp_outcome *outcome) {
   task->outcome = *outcome;
   task->stage = CP_STAGE_ENDED;
   tasks->open--;
+  tasks->ended++;
 }
 
 void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code) {
@@ -275,6 +276,7 @@ static bool may_be_ended(const cp_task *task) {
 
 static cp_want await_answer(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   if (clock->now >= send_limit(task)) return CP_WANT_GIVE_UP;
+  if (task->stage == CP_STAGE_QUEUED && !task->list) enqueue(tasks, task);
   return park(tasks, task, send_limit(task));
 }
 
@@ -306,6 +308,11 @@ cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
 }
 
 void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer) {
+  if (task->stage == CP_STAGE_ENDED) { /* while its driver was out: it stays ended */
+    cp_answer_free(answer);
+    cp_free(answer);
+    return;
+  }
   forget_answer(task);
   task->answer = answer;
   note_sent(task, answer->sent);

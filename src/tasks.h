@@ -103,7 +103,8 @@ typedef struct cp_tasks {
   int places;                  /* exchanges at once */
   int in_flight;
   size_t open;
-  bool logs; /* somebody wants events */
+  unsigned long ended; /* so far */
+  bool logs;           /* somebody wants events */
 } cp_tasks;
 
 /*

@@ -21,6 +21,7 @@ struct cp_transfer {
   CURL *easy;
   struct curl_slist *lines; /* of the request's headers: they point into its text */
   size_t line_size;
+  bool is_changed; /* for good: libcurl before 7.70 does not tell its own certificates */
   char no_expect[sizeof "Expect:"];
   cp_answer *answer;
   const cp_request *request;
@@ -133,7 +134,7 @@ static void set_constants(CURL *easy, cp_transfer *transfer) {
   SET(FOLLOWLOCATION, 0L); /* a redirect would take the token to another origin */
   SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  SET(ACCEPT_ENCODING, "gzip, deflate");
+  SET(ACCEPT_ENCODING, ""); /* all that libcurl can decode */
   SET(SUPPRESS_CONNECT_HEADERS, 1L);
   SET(ERRORBUFFER, transfer->message);
   SET(WRITEFUNCTION, take_body);
@@ -184,6 +185,10 @@ cp_transfer *cp_transfer_of(void *handle) {
   char *transfer = NULL;
   curl_easy_getinfo(handle, CURLINFO_PRIVATE, &transfer);
   return (cp_transfer *)(void *)transfer;
+}
+
+bool cp_transfer_is_reusable(const cp_transfer *transfer) {
+  return !transfer->is_changed;
 }
 
 void *cp_transfer_owner(const cp_transfer *transfer) {
@@ -258,7 +263,9 @@ static long milliseconds(double seconds) {
 static void set_certificates(cp_transfer *transfer, const cp_route *route) {
   CURL *easy = transfer->easy;
   bool own = !route->ca_file && !route->ca_path;
-  if (own && !transfer->ca_file && !transfer->ca_path) return;
+  bool known = transfer->ca_file || transfer->ca_path;
+  if (own && !known) return;
+  transfer->is_changed = !known;
   const char *bundle = own ? transfer->ca_file : route->ca_file;
   const char *folder = own ? transfer->ca_path : route->ca_path;
   SET(CAINFO, bundle);

@@ -53,6 +53,9 @@ cp_transfer *cp_transfer_of(void *handle);
 bool cp_transfer_begin(cp_transfer *transfer, const cp_route *route,
                        const cp_request *request, cp_answer *answer, void *owner);
 
+/* Can another client have it after this exchange? */
+bool cp_transfer_is_reusable(const cp_transfer *transfer);
+
 void *cp_transfer_owner(const cp_transfer *transfer);
 
 /* Completes the answer from libcurl's result (a CURLcode) and forgets the request. */

@@ -162,7 +162,7 @@ static void follow(cp_watch *watch, const cp_digest *digest) {
   cp_text url = {.limit = CP_URL_MAX};
   if (cp_url_resolve(service->base, digest->location, digest->location_length,
                      service->api_version, &url) == CP_URL_OK)
-    cp_operation_set(&watch->operation->url, url.data);
+    cp_operation_move(watch->operation, url.data);
   cp_text_free(&url);
 }
 
@@ -194,6 +194,23 @@ static void take_status(cp_watch *watch, const cp_clock *clock, const cp_digest 
   }
 }
 
+/* A redirect is a failed poll; the next one goes where it points, on the same origin. */
+static void take_failed_poll(cp_watch *watch, const cp_clock *clock,
+                             const cp_digest *digest) {
+  if (digest->http_status >= 300 && digest->http_status < 400) follow(watch, digest);
+  take_failure(watch, clock, digest, code_of_failed(digest));
+}
+
+/*
+** Where it isn't known which offer's list to read, nothing else can find the operation.
+*/
+static void look_up(cp_watch *watch) {
+  if (watch->operation->publisher && watch->operation->offer)
+    watch->phase = CP_WATCH_LOOK_UP;
+  else
+    fail(watch, CP_CODE_OPERATION_LOST, false);
+}
+
 static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
   cp_watch *watch = self;
   if (watch->phase == CP_WATCH_LOOK_UP)
@@ -201,9 +218,9 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
   else if (cp_code_of(digest) == CP_CODE_NONE && digest->understood)
     take_status(watch, clock, digest);
   else if (is_lost(watch, clock, digest))
-    watch->phase = CP_WATCH_LOOK_UP;
+    look_up(watch);
   else
-    take_failure(watch, clock, digest, code_of_failed(digest));
+    take_failed_poll(watch, clock, digest);
 }
 
 const cp_machine cp_watch_machine = {next, take};
