@@ -127,6 +127,14 @@ scenario.each(function(way, open)
       finish()
     end)
 
+    it("goes as it went when it was recorded", function()
+      local client, finish = open "recorded_golive"
+      local states, status = watch(assert(client:golive(OFFER)))
+      assert.same({ "not_started", "running", "running", "succeeded" }, states)
+      assert.equal(6, #status.steps)
+      finish()
+    end)
+
     it("gives the reason of a failure", function()
       local client, finish, replay = open "golive_failed"
       local operation = assert(client:golive(OFFER))
