@@ -180,6 +180,15 @@ describe("a go live whose answer is", function()
     end)
   end
 
+  -- A status that refuses is definite, even when the body that explains it was lost.
+  it("refused and cut short is refused", function()
+    service.order { raw = "HTTP/1.1 409 Conflict\r\nContent-Length: 1000\r\n\r\n{" }
+    local err = live.fails("conflict", live.within(BOUND, client.golive, client, OFFER))
+    assert.equal(409, err.http_status)
+    assert.equal("yes", err.sent)
+    assert.equal(1, service.state().requests)
+  end)
+
   -- What may have been taken: the word for it, and how much of it is known.
   local unclear = {
     ["noise"] = { { raw = "noise\r\n" }, "maybe" },

@@ -68,7 +68,8 @@ static cp_code of_status(int status) {
 }
 
 cp_code cp_code_of(const cp_digest *digest) {
-  if (digest->failure != CP_FAIL_NONE) return of_failure[digest->failure];
+  bool refused = digest->http_status >= 400; /* whatever became of the body */
+  if (digest->failure != CP_FAIL_NONE && !refused) return of_failure[digest->failure];
   return of_status(digest->http_status);
 }
 

@@ -371,6 +371,7 @@ static int client_timeout(lua_State *L) {
 */
 static int client_pollfd(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
+  cp_leave_parent(L, cp_push_env(L, 1), client);
   cp_port *port = client->has_transport ? NULL : cp_client_port(client);
   if (port)
     lua_pushinteger(L, cp_port_signal(port)->read_end);

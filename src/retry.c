@@ -14,21 +14,26 @@ static bool answers_in_passing(int status) {
          status == 503 || status == 504;
 }
 
+/* A status that refuses counts, even when the body that came with it was lost. */
+static bool lacks_status(const cp_digest *digest) {
+  return digest->failure != CP_FAIL_NONE && digest->http_status < 400;
+}
+
 bool cp_retry_may_read(const cp_digest *digest) {
   if (digest->certificate_refused) return false;
-  if (digest->failure != CP_FAIL_NONE) return failed_in_passing(digest->failure);
+  if (lacks_status(digest)) return failed_in_passing(digest->failure);
   return answers_in_passing(digest->http_status);
 }
 
 bool cp_retry_may_submit(const cp_digest *digest) {
-  if (digest->failure != CP_FAIL_NONE)
+  if (lacks_status(digest))
     return digest->sent == CP_SENT_NO && failed_in_passing(digest->failure);
   if (digest->http_status == 429) return true;
   return digest->http_status == 503 && digest->retry_after >= 0;
 }
 
 bool cp_retry_is_unclear(const cp_digest *digest) {
-  if (digest->failure != CP_FAIL_NONE) return digest->sent != CP_SENT_NO;
+  if (lacks_status(digest)) return digest->sent != CP_SENT_NO;
   int status = digest->http_status;
   if (status == 429 || (status == 503 && digest->retry_after >= 0)) return false;
   return status == 408 || status >= 500 || (status >= 200 && status < 300);
