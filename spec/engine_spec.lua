@@ -105,6 +105,7 @@ describe("the host", function()
     assert.equal(0, ended.status, ended.output)
     assert.equal(1, server.count("attempts", "spec-parent"))
     assert.equal(1, server.count("attempts", "spec-child"))
+    assert.equal(1, server.count("attempts", "spec-unsent"))
   end
 
   for _, how in ipairs(ways_out) do

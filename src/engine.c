@@ -386,7 +386,8 @@ cp_port *cp_port_new(const cp_route *route) {
   return NULL;
 }
 
-bool cp_port_is_foreign(const cp_port *port) {
+/* Was the port made before a fork, by the parent? Then nothing will arrive here. */
+static bool is_foreign(const cp_port *port) {
   return port->generation != engine.generation;
 }
 
@@ -402,7 +403,7 @@ cp_route cp_port_leave(cp_port *port) {
 ** forked.
 */
 void cp_port_close(cp_port *port) {
-  if (cp_port_is_foreign(port)) {
+  if (is_foreign(port)) {
     free_port(port);
     return;
   }

@@ -35,9 +35,6 @@ void cp_port_close(cp_port *port);
 */
 cp_route cp_port_leave(cp_port *port);
 
-/* Was the port made before a fork, by the parent? Then nothing will arrive here. */
-bool cp_port_is_foreign(const cp_port *port);
-
 const cp_signal *cp_port_signal(const cp_port *port);
 
 /*

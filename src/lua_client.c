@@ -263,6 +263,7 @@ int cp_client_new(lua_State *L) {
   set_route(L, client);
   cp_os_random(client->chance, sizeof client->chance);
   client->chance[0] |= 1; /* xorshift's state must not be zero */
+  client->process = cp_os_process();
   client->open = true;
   lua_settop(L, CLIENT);
   return 1;
@@ -357,7 +358,7 @@ static int client_timeout(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
   double now = cp_client_now(L, cp_push_env(L, 1), client);
   double seconds = cp_tasks_timeout(&client->tasks, now);
-  if (client->port && cp_port_is_foreign(client->port) && client->tasks.open) seconds = 0;
+  if (client->process != cp_os_process() && client->tasks.open) seconds = 0;
   if (seconds >= 0)
     lua_pushnumber(L, seconds);
   else

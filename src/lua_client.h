@@ -22,7 +22,8 @@
 
 typedef struct cp_client {
   bool open;
-  int flying; /* exchanges with the engine */
+  int flying;   /* exchanges with the engine */
+  long process; /* whose tasks these are: a forked child has another */
   cp_service service;
   cp_route route; /* until a port takes it over */
   cp_port *port;
@@ -107,11 +108,11 @@ void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code);
 */
 int cp_task_result(lua_State *L, int env, cp_lua_task *task);
 
-/* lua_drive.c: Does for all tasks of the client what can be done now; how many ended. */
-int cp_drive(lua_State *L, int env, cp_client *client);
+/* lua_drive.c: Does for all tasks of the client what can be done now. */
+void cp_drive(lua_State *L, int env, cp_client *client);
 
-/* In a forked child: ends what the parent has under way; how many. Else nothing. */
-int cp_leave_parent(lua_State *L, int env, cp_client *client);
+/* In a forked child: ends what was open in the parent. Else nothing. */
+void cp_leave_parent(lua_State *L, int env, cp_client *client);
 
 /* Waits until there is something to do, at most `seconds`; lets the host's signals in. */
 void cp_rest(lua_State *L, int env, cp_client *client, double seconds);

@@ -201,10 +201,10 @@ static int carry(lua_State *L) {
 }
 
 /*
-** Carries one task on as far as it gets; did it end? Whatever raises in between, want of
-** memory before all, ends this task and no other, and no task stays half driven.
+** Carries one task on as far as it gets. Whatever raises in between, want of memory
+** before all, ends this task and no other, and no task stays half driven.
 */
-static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *task) {
+static void drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *task) {
   drive d = {.env = 1, .client = client, .task = task};
   int top = lua_gettop(L);
   luaL_checkstack(L, 10, "a task");
@@ -218,10 +218,8 @@ static bool drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *ta
   cp_request_free(&d.request);
   d.env = env;
   if (!ok) raise(L, &d);
-  bool ended = task->task.stage == CP_STAGE_ENDED;
-  if (ended) cp_task_stop(L, env, task, CP_CODE_NONE);
+  if (task->task.stage == CP_STAGE_ENDED) cp_task_stop(L, env, task, CP_CODE_NONE);
   lua_settop(L, top);
-  return ended;
 }
 
 /* Answers that have arrived go to their tasks; an abandoned exchange's has none. */
@@ -241,39 +239,41 @@ static void collect(cp_client *client) {
   }
 }
 
-/* What was open when this process was forked is the parent's: contract, decision 3. */
-int cp_leave_parent(lua_State *L, int env, cp_client *client) {
-  int ended = 0;
-  if (!client->port || !cp_port_is_foreign(client->port)) return 0;
+static void end_by_fork(cp_lua_task *task) {
+  if (task->exchange) task->client->flying--;
+  task->exchange = NULL;
+  task->task.sent = CP_SENT_MAYBE;
+  cp_task_end(&task->client->tasks, &task->task, CP_CODE_NETWORK);
+}
+
+/*
+** What was open when this process was forked is the parent's, whether it was in flight,
+** asleep or not begun: architecture, decision 3. Two processes would submit it twice.
+*/
+void cp_leave_parent(lua_State *L, int env, cp_client *client) {
+  if (client->process == cp_os_process()) return;
+  client->process = cp_os_process();
   lua_getfield(L, env, "tasks");
   int tasks = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
-    cp_lua_task *task = lua_touserdata(L, -1);
-    if (task->exchange) client->flying--;
-    task->exchange = NULL;
-    task->task.sent = CP_SENT_MAYBE;
-    cp_task_end(&client->tasks, &task->task, CP_CODE_NETWORK);
-    ended++;
-  }
+  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1))
+    end_by_fork(lua_touserdata(L, -1));
   lua_newtable(L);
   lua_setfield(L, env, "tasks");
   lua_newtable(L);
   lua_setfield(L, env, "calls");
   lua_settop(L, tasks - 1);
-  client->route = cp_port_leave(client->port);
+  if (client->port) client->route = cp_port_leave(client->port);
   client->port = NULL;
-  return ended;
 }
 
-int cp_drive(lua_State *L, int env, cp_client *client) {
-  int ended = cp_leave_parent(L, env, client);
+void cp_drive(lua_State *L, int env, cp_client *client) {
+  cp_leave_parent(L, env, client);
   collect(client);
   if (client->tasks.heap_count)
     cp_tasks_wake(&client->tasks, cp_client_now(L, env, client));
   cp_task *task;
   while (client->open && (task = cp_tasks_next(&client->tasks)))
-    ended += drive_task(L, env, client, (cp_lua_task *)task);
-  return ended;
+    drive_task(L, env, client, (cp_lua_task *)task);
 }
 
 /* The `lua` program's Ctrl-C sets a hook, and hooks run only in Lua code. */
