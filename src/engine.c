@@ -52,7 +52,8 @@ static struct {
   pthread_cond_t stopped;
   unsigned long generation; /* one more in each forked child */
   int states;
-  bool prepared; /* for the whole process: libcurl, atexit, atfork */
+  bool notices_forks;
+  bool prepared; /* for the whole process: libcurl and atexit */
   bool running, stopping, exiting;
   bool given_up; /* some exchange is abandoned, or its port closed */
   bool asleep;   /* the thread is about to wait, and must be woken */
@@ -331,8 +332,7 @@ static void start_over_in_child(void) {
 static bool prepare(void) {
   if (!engine.prepared) {
     cp_os_pin();
-    engine.prepared = cp_transfer_global_init() && atexit(stop_at_exit) == 0 &&
-                      pthread_atfork(lock, unlock, start_over_in_child) == 0;
+    engine.prepared = cp_transfer_global_init() && atexit(stop_at_exit) == 0;
   }
   return engine.prepared;
 }
@@ -341,7 +341,7 @@ static bool prepare(void) {
 static bool start(void) {
   while (engine.stopping) pthread_cond_wait(&engine.stopped, &engine.lock);
   if (engine.running) return true;
-  if (engine.exiting || !prepare()) return false;
+  if (engine.exiting || !engine.notices_forks || !prepare()) return false;
   engine.work.multi = curl_multi_init();
   if (!engine.work.multi) return false;
   curl_multi_setopt(engine.work.multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS);
@@ -355,7 +355,13 @@ static bool start(void) {
 void cp_engine_enter(void) {
   lock();
   engine.states++;
+  if (!engine.notices_forks)
+    engine.notices_forks = pthread_atfork(lock, unlock, start_over_in_child) == 0;
   unlock();
+}
+
+unsigned long cp_engine_generation(void) {
+  return engine.generation;
 }
 
 void cp_engine_leave(void) {
@@ -375,15 +381,10 @@ cp_port *cp_port_new(const cp_route *route) {
     return NULL;
   }
   lock();
-  bool ok = prepare(); /* a fork must be noticed from here on */
   port->generation = engine.generation;
   unlock();
-  if (ok) {
-    port->route = *route;
-    return port;
-  }
-  free_port(port);
-  return NULL;
+  port->route = *route;
+  return port;
 }
 
 /* Was the port made before a fork, by the parent? Then nothing will arrive here. */

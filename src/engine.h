@@ -24,6 +24,9 @@ typedef struct cp_port cp_port;
 void cp_engine_enter(void);
 void cp_engine_leave(void);
 
+/* How many forks made this process from the first one that used the engine. */
+unsigned long cp_engine_generation(void);
+
 /* NULL without memory or descriptors. The port owns `route`'s texts then. */
 cp_port *cp_port_new(const cp_route *route);
 

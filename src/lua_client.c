@@ -48,13 +48,22 @@ double cp_client_now(lua_State *L, int env, cp_client *client) {
   return client->has_now ? call_for_number(L, env, "now") : cp_os_now();
 }
 
-/* xorshift128+: only delays depend on it. */
-static double own_random(cp_client *client) {
+/* xorshift128+, seeded by the system: a call of the system for each id would be felt. */
+uint64_t cp_client_random(cp_client *client) {
   uint64_t x = client->chance[0], y = client->chance[1];
   client->chance[0] = y;
   x ^= x << 23;
   client->chance[1] = x ^ y ^ (x >> 17) ^ (y >> 26);
-  return (double)((client->chance[1] + y) >> 11) / 9007199254740992.0;
+  return client->chance[1] + y;
+}
+
+void cp_client_seed(cp_client *client) {
+  cp_os_random(client->chance, sizeof client->chance);
+  client->chance[0] |= 1; /* xorshift's state must not be zero */
+}
+
+static double own_random(cp_client *client) {
+  return (double)(cp_client_random(client) >> 11) / 9007199254740992.0;
 }
 
 static double random_of(lua_State *L, int env, cp_client *client) {
@@ -261,9 +270,8 @@ int cp_client_new(lua_State *L) {
   set_identity(L, client);
   set_headers(L, client);
   set_route(L, client);
-  cp_os_random(client->chance, sizeof client->chance);
-  client->chance[0] |= 1; /* xorshift's state must not be zero */
-  client->process = cp_os_process();
+  cp_client_seed(client);
+  client->generation = cp_engine_generation();
   client->open = true;
   lua_settop(L, CLIENT);
   return 1;
@@ -358,7 +366,7 @@ static int client_timeout(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
   double now = cp_client_now(L, cp_push_env(L, 1), client);
   double seconds = cp_tasks_timeout(&client->tasks, now);
-  if (client->process != cp_os_process() && client->tasks.open) seconds = 0;
+  if (client->generation != cp_engine_generation() && client->tasks.open) seconds = 0;
   if (seconds >= 0)
     lua_pushnumber(L, seconds);
   else

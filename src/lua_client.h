@@ -22,8 +22,8 @@
 
 typedef struct cp_client {
   bool open;
-  int flying;   /* exchanges with the engine */
-  long process; /* whose tasks these are: a forked child has another */
+  int flying;               /* exchanges with the engine */
+  unsigned long generation; /* of the process whose tasks these are: see engine */
   cp_service service;
   cp_route route; /* until a port takes it over */
   cp_port *port;
@@ -66,6 +66,14 @@ cp_client *cp_to_client(lua_State *L, int index);
 
 /* Pushes the environment of the client or task at `index`; gives its stack index. */
 int cp_push_env(lua_State *L, int index);
+
+/*
+** Begins the client's random numbers anew: a forked child must not repeat its parent's.
+*/
+void cp_client_seed(cp_client *client);
+
+/* 64 random bits, good for ids and delays. */
+uint64_t cp_client_random(cp_client *client);
 
 /* The machine's time and chance as this client's options say. May call the caller's. */
 double cp_client_now(lua_State *L, int env, cp_client *client);

@@ -251,8 +251,9 @@ static void end_by_fork(cp_lua_task *task) {
 ** asleep or not begun: architecture, decision 3. Two processes would submit it twice.
 */
 void cp_leave_parent(lua_State *L, int env, cp_client *client) {
-  if (client->process == cp_os_process()) return;
-  client->process = cp_os_process();
+  if (client->generation == cp_engine_generation()) return;
+  client->generation = cp_engine_generation();
+  cp_client_seed(client);
   lua_getfield(L, env, "tasks");
   int tasks = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1))

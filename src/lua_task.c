@@ -13,21 +13,20 @@
 #include "lua_options.h"
 #include "url.h"
 
-/* A random GUID: version 4 of RFC 9562. */
-static void make_guid(char *text) {
-  unsigned char b[16];
-  cp_os_random(b, sizeof b);
-  b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-  b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-  snprintf(text, CP_GUID_SIZE,
-           "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-           b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-           b[13], b[14], b[15]);
+/* A random GUID: version 4 of RFC 9562, which fixes six of its bits. */
+static void make_guid(cp_client *client, char *text) {
+  uint64_t a = cp_client_random(client), b = cp_client_random(client);
+  a = (a & 0xffffffffffff0fffu) | 0x4000u;
+  b = (b & 0x3fffffffffffffffu) | 0x8000000000000000u;
+  snprintf(text, CP_GUID_SIZE, "%08lx-%04lx-%04lx-%04lx-%012llx",
+           (unsigned long)(a >> 32), (unsigned long)(a >> 16 & 0xffff),
+           (unsigned long)(a & 0xffff), (unsigned long)(b >> 48),
+           (unsigned long long)(b & 0xffffffffffffu));
 }
 
 /* Making one */
 
-static void take_guid(lua_State *L, cp_task *task, int options) {
+static void take_guid(lua_State *L, cp_client *client, cp_task *task, int options) {
   const char *guid = options ? cp_option_string(L, options, "client_request_id") : NULL;
   size_t length = guid ? strlen(guid) : 0;
   if (guid && (length == 0 || length >= CP_GUID_SIZE))
@@ -36,7 +35,7 @@ static void take_guid(lua_State *L, cp_task *task, int options) {
   if (guid)
     memcpy(task->guid, guid, length + 1);
   else
-    make_guid(task->guid);
+    make_guid(client, task->guid);
 }
 
 static void take_headers(lua_State *L, cp_task *task, int options) {
@@ -71,7 +70,7 @@ cp_lua_task *cp_task_new(lua_State *L, const char *call, cp_result result, int o
   luaL_getmetatable(L, CP_TASK);
   lua_setmetatable(L, -2);
   int top = lua_gettop(L);
-  take_guid(L, &task->task, options);
+  take_guid(L, task->client, &task->task, options);
   if (options) take_options(L, task, options);
   lua_settop(L, top);
   return task;

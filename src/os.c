@@ -40,10 +40,6 @@ double cp_os_wall(void) {
   return read_clock(CLOCK_REALTIME);
 }
 
-long cp_os_process(void) {
-  return (long)getpid();
-}
-
 /*
 ** Where the kernel refuses (an old one in a jail), the clocks still differ from call to
 ** call.

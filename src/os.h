@@ -14,9 +14,6 @@ double cp_os_now(void);
 /* Unix seconds. */
 double cp_os_wall(void);
 
-/* Which process this is: a forked child is another. */
-long cp_os_process(void);
-
 /* Fills memory with unpredictable bytes. */
 void cp_os_random(void *bytes, size_t size);
 
