@@ -963,6 +963,19 @@ describe("whatever happens", function()
     assert.matches("/operations/b%?", asked[4].url)
   end)
 
+  it("takes an older version for another operation, where the URL names none", function()
+    local function version(word, n)
+      return { status = 200, headers = {},
+               body = ('{"status":"%s","publishingVersion":%d,"offerVersion":1}'):format(word, n) }
+    end
+    local client = open { version("running", 3), version("succeeded", 2) }
+    fails("operation_lost", client:wait "/api/operations/contoso$contoso-offer$2$preview")
+    client = open { version("running", 2), version("succeeded", 3) }
+    assert(client:wait "/api/operations/contoso$contoso-offer$2$preview")
+    client = open { version("running", 3), version("succeeded", 2) }
+    assert(client:wait(operation()))
+  end)
+
   it("calls an operation lost that no list can tell of", function()
     local client = open { { status = 404, headers = {}, body = "" } }
     fails("operation_lost", client:wait "/api/moved/somewhere")

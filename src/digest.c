@@ -181,6 +181,8 @@ void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) 
       .sent = answer->sent,
       .certificate_refused = answer->certificate_refused,
       .http_status = answer->http_status,
+      .publishing_version = -1,
+      .offer_version = -1,
       .retry_after = read_hint(&answer->headers, wall),
   };
   digest->location = read_location(&answer->headers, &digest->location_length);

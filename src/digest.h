@@ -64,11 +64,12 @@ typedef struct cp_digest {
   const char *location; /* of the operation, within the answer's headers; or NULL */
   size_t location_length;
 
-  bool understood;   /* the body is a document of the kind that was asked for */
-  bool changed;      /* and another one than the last that was understood */
-  cp_state state;    /* of an operation: its overall word, with the sign-off rule */
-  bool blocked;      /* a step is rejected, or blocked with an error */
-  cp_entry *entries; /* of a list; cp_digest_free frees them */
+  bool understood; /* the body is a document of the kind that was asked for */
+  bool changed;    /* and another one than the last that was understood */
+  cp_state state;  /* of an operation: its overall word, with the sign-off rule */
+  bool blocked;    /* a step is rejected, or blocked with an error */
+  double publishing_version, offer_version; /* of that document; -1: not said */
+  cp_entry *entries;                        /* of a list; cp_digest_free frees them */
   size_t entry_count;
   char *ids; /* where the entries' ids are */
 } cp_digest;

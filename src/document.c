@@ -18,6 +18,7 @@ typedef struct facts {
   cp_state state;
   bool signoff_waits;
   bool blocked;
+  double publishing_version, offer_version; /* -1: not said */
 } facts;
 
 /* Reads a string without its escapes into `word`; an empty one for anything else. */
@@ -106,17 +107,23 @@ static cp_state state_of(cp_document document, const char *word, size_t length) 
                                          : cp_word_operation(word, length);
 }
 
+static bool read_status_member(cp_json *json, const cp_json_text *key, facts *said,
+                               char *word, size_t *length) {
+  if (cp_json_is(key, "status")) return read_word(json, word, length);
+  if (cp_json_is(key, "steps")) return read_steps(json, said);
+  if (cp_json_is(key, "publishingVersion"))
+    return cp_json_count(json, &said->publishing_version);
+  if (cp_json_is(key, "offerVersion")) return cp_json_count(json, &said->offer_version);
+  return cp_json_skip(json);
+}
+
 static bool read_status(cp_json *json, cp_document document, facts *said) {
   cp_json_text key;
   char word[WORD_MAX];
   size_t length = 0;
-  for (bool more = cp_json_open(json, '{'); more; more = cp_json_more(json, '}')) {
-    if (!cp_json_key(json, &key)) return false;
-    bool ok = cp_json_is(&key, "status")  ? read_word(json, word, &length)
-              : cp_json_is(&key, "steps") ? read_steps(json, said)
-                                          : cp_json_skip(json);
-    if (!ok) return false;
-  }
+  for (bool more = cp_json_open(json, '{'); more; more = cp_json_more(json, '}'))
+    if (!cp_json_key(json, &key) || !read_status_member(json, &key, said, word, &length))
+      return false;
   said->has_word = length > 0;
   said->state = state_of(document, word, length);
   return !json->bad;
@@ -133,13 +140,15 @@ static bool read_wrapped(cp_json *json, cp_document document, facts *said) {
 /* The sign-off counts only while the whole says running: contract, "Status". */
 static void digest_status(cp_document document, const cp_text *body, cp_digest *digest) {
   cp_json json;
-  facts said = {0};
+  facts said = {.publishing_version = -1, .offer_version = -1};
   cp_json_begin(&json, cp_text_get(body), body->length);
   bool read = read_wrapped(&json, document, &said) && cp_json_ended(&json);
   bool waits = said.signoff_waits && said.state == CP_RUNNING;
   digest->understood = read && said.has_word;
   digest->state = waits ? CP_WAITING_FOR_PUBLISHER : said.state;
   digest->blocked = said.blocked;
+  digest->publishing_version = said.publishing_version;
+  digest->offer_version = said.offer_version;
 }
 
 /* Lists */

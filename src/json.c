@@ -208,6 +208,21 @@ bool cp_json_skip(cp_json *json) {
   }
 }
 
+bool cp_json_count(cp_json *json, double *count) {
+  *count = -1;
+  cp_json_peek(json);
+  const char *digit = json->at;
+  if (!cp_json_skip(json)) return false;
+  if (json->at == digit || json->at - digit > 15) return true;
+  double value = 0;
+  for (; digit < json->at; digit++) {
+    if (*digit < '0' || *digit > '9') return true;
+    value = value * 10 + (*digit - '0');
+  }
+  *count = value;
+  return true;
+}
+
 bool cp_json_ended(cp_json *json) {
   return cp_json_peek(json) == '\0' && json->at == json->end && !json->bad;
 }

@@ -31,7 +31,8 @@ static const char *happened(cp_code code) {
     case CP_CODE_OPERATION_FAILED: return "the operation failed";
     case CP_CODE_OPERATION_CANCELED: return "the operation was canceled";
     case CP_CODE_OPERATION_BLOCKED: return "a step of the operation is blocked";
-    case CP_CODE_OPERATION_LOST: return "neither its URL nor the offer's list knows it";
+    case CP_CODE_OPERATION_LOST:
+      return "neither its URL nor the offer's list tells of it any more";
     case CP_CODE_NOT_CANCELED: return "the operation ended otherwise than canceled";
     case CP_CODE_NOT_FOUND: return "nothing runs on this offer; nothing was sent";
     case CP_CODE_CONFLICT:

@@ -23,6 +23,8 @@ void cp_watch_init(cp_watch *watch, const cp_service *service, cp_operation *ope
       .deadline = now + timeout,
       .due = now,
       .phase = CP_WATCH_WAIT,
+      .publishing_version = -1,
+      .offer_version = -1,
       .rested = true,
   };
 }
@@ -178,8 +180,29 @@ static bool has_ended(cp_kind kind, cp_state state) {
          (kind == CP_PUBLISH && state == CP_WAITING_FOR_PUBLISHER);
 }
 
+/*
+** A URL without an id names whatever operation the offer has: one whose document tells of
+** older versions than the last is another.
+*/
+static bool goes_back(const cp_watch *watch, const cp_digest *digest) {
+  if (watch->operation->id) return false;
+  return (digest->publishing_version >= 0 &&
+          digest->publishing_version < watch->publishing_version) ||
+         (digest->offer_version >= 0 && digest->offer_version < watch->offer_version);
+}
+
+static void note_versions(cp_watch *watch, const cp_digest *digest) {
+  watch->publishing_version = fmax(watch->publishing_version, digest->publishing_version);
+  watch->offer_version = fmax(watch->offer_version, digest->offer_version);
+}
+
 static void take_status(cp_watch *watch, const cp_clock *clock, const cp_digest *digest) {
   cp_kind kind = watch->operation->kind;
+  if (goes_back(watch, digest)) {
+    fail(watch, CP_CODE_OPERATION_LOST, false);
+    return;
+  }
+  note_versions(watch, digest);
   watch->failures = 0;
   watch->reports = digest->changed;
   follow(watch, digest);

@@ -25,7 +25,8 @@ typedef struct cp_watch {
   double due;
   double limit; /* when the poll under way is given up */
   double failing_since;
-  int failures; /* in a row */
+  int failures;                             /* in a row */
+  double publishing_version, offer_version; /* the last that were told; -1: none */
   enum {
     CP_WATCH_POLL,
     CP_WATCH_LOOK_UP, /* the poll found nothing: does the list know the operation? */
