@@ -11,7 +11,7 @@ description = {
   summary = "Client of the Cloud Partner Portal API: publish, go live, wait, resume",
   detailed = [[
     Takes an offer of the Azure marketplace live and tells how it went: a submission is sent at most
-    once, waiting survives outages and restarts. Blocking, in coroutines, or in any event loop.
+    once, a wait survives outages, a saved operation is resumed later. Blocking, or step by step.
   ]],
   license = "MIT",
 }
