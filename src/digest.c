@@ -18,6 +18,10 @@ void cp_answer_free(cp_answer *answer) {
   *answer = (cp_answer){0};
 }
 
+bool cp_entry_is(const cp_entry *entry, const char *id) {
+  return strlen(id) == entry->id_length && memcmp(id, entry->id, entry->id_length) == 0;
+}
+
 static const char *trim(const char *value, const char *end, size_t *length) {
   while (value < end && (*value == ' ' || *value == '\t')) value++;
   while (end > value && strchr(" \t\r\n", end[-1])) end--;

@@ -55,6 +55,9 @@ typedef struct cp_entry {
   cp_state state;
 } cp_entry;
 
+/* Is this the entry of that id? */
+bool cp_entry_is(const cp_entry *entry, const char *id);
+
 typedef struct cp_digest {
   cp_failure failure;
   cp_sent sent;

@@ -81,7 +81,7 @@ cp_clock cp_client_clock(lua_State *L, int env, cp_client *client) {
 
 /* new */
 
-static char *keep(lua_State *L, const char *text) {
+char *cp_keep(lua_State *L, const char *text) {
   char *copy = cp_strdup(text);
   if (text && !copy) luaL_error(L, "not enough memory");
   return copy;
@@ -107,7 +107,7 @@ static void set_publisher(lua_State *L, cp_client *client) {
   const char *publisher = option(L, "publisher", "CLOUDPARTNER_PUBLISHER", NULL);
   if (publisher && !cp_url_segment_ok(publisher, strlen(publisher)))
     luaL_error(L, "option 'publisher' must be an id: not empty, '.' or '..'");
-  client->publisher = keep(L, publisher);
+  client->publisher = cp_keep(L, publisher);
 }
 
 /*
@@ -129,7 +129,7 @@ static void set_endpoint(lua_State *L, cp_client *client) {
   set_base(L, "endpoint",
            option(L, "endpoint", "CLOUDPARTNER_ENDPOINT", DEFAULT_ENDPOINT),
            &service->base);
-  service->api_version = keep(L, option(L, "api_version", NULL, DEFAULT_API_VERSION));
+  service->api_version = cp_keep(L, option(L, "api_version", NULL, DEFAULT_API_VERSION));
 }
 
 static void set_numbers(lua_State *L, cp_client *client) {
@@ -203,7 +203,7 @@ static void set_headers(lua_State *L, cp_client *client) {
   const char *headers = cp_option_headers(L, OPTIONS);
   lua_pushfstring(L, "User-Agent: %s%scloudpartner-lua/%s\nAccept: application/json\n%s",
                   own ? own : "", own ? " " : "", CP_VERSION, headers);
-  client->headers = keep(L, lua_tostring(L, -1));
+  client->headers = cp_keep(L, lua_tostring(L, -1));
 }
 
 /* Read here, not by libcurl: where it is read, a token goes by it. */
@@ -212,10 +212,10 @@ static void set_route(lua_State *L, cp_client *client) {
   bool local = cp_url_is_local(client->service.base);
   const char *own = option(L, "proxy", NULL, NULL);
   const char *proxy = own ? own : cp_route_environment_proxy();
-  route->proxy = keep(L, local ? "" : proxy);
-  route->no_proxy = keep(L, own ? "" : cp_route_environment_no_proxy());
-  route->ca_file = keep(L, option(L, "ca_file", NULL, NULL));
-  route->ca_path = keep(L, option(L, "ca_path", NULL, NULL));
+  route->proxy = cp_keep(L, local ? "" : proxy);
+  route->no_proxy = cp_keep(L, own ? "" : cp_route_environment_no_proxy());
+  route->ca_file = cp_keep(L, option(L, "ca_file", NULL, NULL));
+  route->ca_path = cp_keep(L, option(L, "ca_path", NULL, NULL));
 }
 
 static void set_table(lua_State *L, const char *name) {

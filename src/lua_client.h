@@ -64,6 +64,9 @@ cp_client *cp_check_client(lua_State *L, int index);
 /* The same, closed or not. */
 cp_client *cp_to_client(lua_State *L, int index);
 
+/* A copy of a text in C's memory, NULL of NULL; raises without memory. */
+char *cp_keep(lua_State *L, const char *text);
+
 /* Pushes the environment of the client or task at `index`; gives its stack index. */
 int cp_push_env(lua_State *L, int index);
 

@@ -15,12 +15,6 @@
 
 /* Arguments. In all of these the client is at stack index 1. */
 
-static char *keep(lua_State *L, const char *text) {
-  char *copy = cp_strdup(text);
-  if (text && !copy) luaL_error(L, "not enough memory");
-  return copy;
-}
-
 static const char *check_publisher(lua_State *L, const cp_client *client) {
   if (!client->publisher)
     luaL_error(
@@ -35,8 +29,8 @@ static cp_lua_task *new_offer_task(lua_State *L, const char *call, cp_result res
   const char *offer = cp_check_id(L, 2, "offer");
   check_publisher(L, client);
   cp_lua_task *task = cp_task_new(L, call, result, options);
-  task->task.operation.publisher = keep(L, client->publisher);
-  task->task.operation.offer = keep(L, offer);
+  task->task.operation.publisher = cp_keep(L, client->publisher);
+  task->task.operation.offer = cp_keep(L, offer);
   return task;
 }
 
@@ -87,7 +81,7 @@ static void take_emails(lua_State *L, cp_task *task, int options) {
     cp_encode(L);
     lua_pushfstring(L, "{\"metadata\":{\"notification-emails\":%s}}",
                     lua_tostring(L, -1));
-    task->body = keep(L, lua_tostring(L, -1));
+    task->body = cp_keep(L, lua_tostring(L, -1));
   }
 }
 
@@ -120,7 +114,7 @@ static int begin_submission(lua_State *L, cp_lua_task *task, cp_kind kind, int o
   of->operation.kind = kind;
   take_emails(L, of, options);
   check_reconcile(L, options);
-  of->if_match = keep(L, cp_option_string(L, options, "if_match"));
+  of->if_match = cp_keep(L, cp_option_string(L, options, "if_match"));
   lua_settop(L, top);
   bool announces = note_call(L, task, options, "before_send");
   cp_submission_init(&of->as.submission, &task->client->service, &of->operation,
@@ -259,7 +253,7 @@ static int start_offer_status(lua_State *L) {
 static int start_operations(lua_State *L) {
   cp_options_check(L, 3, CP_FOR_LIST | CP_FOR_CALL);
   cp_lua_task *task = new_offer_task(L, "operations", CP_RESULT_OPERATIONS, 3);
-  task->task.filter = keep(L, cp_option_string(L, 3, "status"));
+  task->task.filter = cp_keep(L, cp_option_string(L, 3, "status"));
   lua_pop(L, 1);
   return begin_read(L, task, CP_ENDPOINT_OPERATIONS);
 }
@@ -270,7 +264,7 @@ static int start_operation(lua_State *L) {
   cp_options_check(L, 4, CP_FOR_CALL);
   cp_lua_task *task = new_offer_task(L, "operation", CP_RESULT_ONE_OPERATION, 4);
   cp_operation *operation = &task->task.operation;
-  operation->id = keep(L, id);
+  operation->id = cp_keep(L, id);
   operation->adopted = true;
   cp_text url = {.limit = CP_URL_MAX};
   bool ok =
@@ -412,17 +406,20 @@ int cp_client_resume(lua_State *L) {
 
 /* One call for scripts. The options are at stack index 1. */
 
+/* Sets in `table` the key and value on top of the stack, which stay. */
+static void copy_pair(lua_State *L, int table) {
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -2);
+  lua_settable(L, table);
+}
+
 /* Pushes those of the options that belong to `scope`. */
 static void push_part(lua_State *L, int scope) {
   lua_newtable(L);
   int part = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !cp_option_is_for(lua_tostring(L, -2), scope))
-      continue;
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    lua_settable(L, part);
-  }
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && cp_option_is_for(lua_tostring(L, -2), scope))
+      copy_pair(L, part);
 }
 
 static void push_client(lua_State *L) {
@@ -465,11 +462,7 @@ static void shorten_timeout(lua_State *L, double began, cp_client *client) {
   double spent = cp_client_now(L, cp_push_env(L, 2), client) - began;
   lua_newtable(L);
   int copy = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    lua_settable(L, copy);
-  }
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) copy_pair(L, copy);
   lua_pushnumber(L, fmax(timeout - spent, 0));
   lua_setfield(L, copy, "timeout");
   lua_replace(L, 1);

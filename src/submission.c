@@ -69,10 +69,6 @@ static void next(void *self, const cp_clock *clock, cp_todo *todo) {
   }
 }
 
-static bool is(const cp_entry *entry, const char *id) {
-  return strlen(id) == entry->id_length && memcmp(id, entry->id, entry->id_length) == 0;
-}
-
 static const cp_entry *find_running(const cp_digest *digest) {
   for (size_t i = 0; i < digest->entry_count; i++)
     if (!cp_state_ended(digest->entries[i].state)) return &digest->entries[i];
@@ -81,7 +77,7 @@ static const cp_entry *find_running(const cp_digest *digest) {
 
 static const cp_entry *find_id(const cp_digest *digest, const char *id) {
   for (size_t i = 0; i < digest->entry_count; i++)
-    if (is(&digest->entries[i], id)) return &digest->entries[i];
+    if (cp_entry_is(&digest->entries[i], id)) return &digest->entries[i];
   return NULL;
 }
 
@@ -123,7 +119,7 @@ static void prepare_named(cp_submission *submission, const cp_entry *named) {
 static void prepare(cp_submission *submission, const cp_digest *digest) {
   const char *named = submission->operation->cancels;
   const cp_entry *running = find_running(digest);
-  if (running && named && !is(running, named)) {
+  if (running && named && !cp_entry_is(running, named)) {
     fail(submission, CP_CODE_CONFLICT, CP_SENT_NO, false);
     return;
   }

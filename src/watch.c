@@ -139,10 +139,7 @@ static bool knows(const cp_digest *digest, const cp_operation *operation) {
   const char *id = operation->kind == CP_CANCEL ? operation->cancels : operation->id;
   for (size_t i = 0; i < digest->entry_count; i++) {
     const cp_entry *entry = &digest->entries[i];
-    if (id ? strlen(id) == entry->id_length &&
-                 memcmp(id, entry->id, entry->id_length) == 0
-           : entry->kind == operation->kind)
-      return true;
+    if (id ? cp_entry_is(entry, id) : entry->kind == operation->kind) return true;
   }
   return false;
 }
