@@ -39,6 +39,7 @@ build = {
         "src/document.c",
         "src/engine.c",
         "src/error.c",
+        "src/ids.c",
         "src/json.c",
         "src/lua_call.c",
         "src/lua_client.c",

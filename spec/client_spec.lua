@@ -17,11 +17,15 @@ local function document(word, steps)
   return { status = 200, headers = {}, body = cjson.encode(body) }
 end
 
+local EMPTY_LIST = { status = 200, headers = {}, body = "[]" }
+
 -- A service that answers with each of `answers` in turn and keeps what it was asked. An
--- answer may be a function of the request.
-local function service(answers)
+-- answer may be a function of the request. The offer's list is empty and does not count,
+-- unless `lists` says that it is asked for in turn with the rest.
+local function service(answers, lists)
   local asked = {}
   return function(request)
+    if not lists and request.url:find("/submissions/", 1, true) then return EMPTY_LIST end
     asked[#asked + 1] = request
     local answer = answers[#asked] or answers[#answers]
     if type(answer) == "function" then return answer(request) end
@@ -30,9 +34,9 @@ local function service(answers)
 end
 
 -- A client on a clock that jumps. `slept` holds the sleeps.
-local function open(answers, options)
+local function open(answers, options, lists)
   local time, slept = { at = 1e9 }, {}
-  local transport, asked = service(answers)
+  local transport, asked = service(answers, lists)
   local given = {
     publisher = "contoso", token = "secret-token", transport = transport,
     now = function() return time.at end,
@@ -45,6 +49,8 @@ local function open(answers, options)
   for name, value in pairs(options or {}) do given[name] = value end
   return cloudpartner.new(given), asked, slept, time
 end
+
+local function open_with_lists(answers, options) return open(answers, options, true) end
 
 local function operation(more)
   local saved = {
@@ -502,7 +508,7 @@ describe("a wait", function()
     local client, asked = open({ missing, missing, document "succeeded" })
     assert(client:wait(operation()))
     assert.equal(3, #asked)
-    client, asked = open { missing, { status = 200, headers = {}, body = "[]" } }
+    client, asked = open_with_lists { missing, EMPTY_LIST }
     local old = operation { submitted_at = "2001-09-09T01:45:00Z" }
     fails("operation_lost", client:wait(old))
     assert.matches("/submissions/%?", asked[2].url)
@@ -549,8 +555,10 @@ describe("a wait", function()
     raises("'on_blocked' must be", client.wait, client, operation(), { on_blocked = "run" })
     raises("unknown option 'before_send'", client.wait, client, operation(),
       { before_send = print })
-    raises("'reconcile'", client.golive, client, OFFER, { reconcile = 5 })
-    raises("unknown option 'adopt'", client.golive, client, OFFER, { adopt = "running" })
+    raises("'reconcile'", client.golive, client, OFFER, { reconcile = true })
+    raises("'adopt' must be 'running'", client.golive, client, OFFER, { adopt = "ended" })
+    raises("'adopt' needs the list", client.golive, client, OFFER,
+      { adopt = "running", reconcile = false })
   end)
 end)
 
@@ -582,7 +590,7 @@ describe("a cancel", function()
   end
 
   it("is done when what ran is canceled", function()
-    local client, asked = open { list(entry("b", "running"), entry("a", "succeeded")), ACCEPTED,
+    local client, asked = open_with_lists { list(entry("b", "running"), entry("a", "succeeded")), ACCEPTED,
       document "running", document "canceled" }
     local cancel = assert(client:cancel(OFFER))
     assert.equal("b", cancel.cancels)
@@ -592,38 +600,38 @@ describe("a cancel", function()
   end)
 
   it("says when it came too late", function()
-    local client = open { list(entry("b", "running")), { status = 200, headers = {}, body = "" },
+    local client = open_with_lists { list(entry("b", "running")), { status = 200, headers = {}, body = "" },
       document "succeeded" }
     local err = fails("not_canceled", assert(client:cancel(OFFER)):wait())
     assert.equal("succeeded", err.last_status.state)
   end)
 
   it("is watched, not repeated, when its outcome is unclear", function()
-    local client, asked = open { list(entry("b", "running")),
+    local client, asked = open_with_lists { list(entry("b", "running")),
       function() return nil, "reset", "network" end, document "canceled" }
     assert.equal("canceled", assert(assert(client:cancel(OFFER)):wait()).state)
     assert.equal(3, #asked)
   end)
 
   it("sends nothing when nothing runs, or its list can't be read", function()
-    local client, asked = open { list(entry("a", "succeeded")) }
+    local client, asked = open_with_lists { list(entry("a", "succeeded")) }
     local err = fails("not_found", client:cancel(OFFER))
     assert.equal("no", err.sent)
     assert.equal(1, #asked)
-    client, asked = open({ { status = 500, headers = {}, body = "" } }, { retries = 1 })
+    client, asked = open_with_lists({ { status = 500, headers = {}, body = "" } }, { retries = 1 })
     err = fails("server_error", client:cancel(OFFER))
     assert.equal("no", err.sent)
     assert.equal(2, #asked)
   end)
 
   it("of an operation ends no other", function()
-    local client, asked = open { list(entry("b", "running"), entry(ID, "succeeded")) }
+    local client, asked = open_with_lists { list(entry("b", "running"), entry(ID, "succeeded")) }
     fails("conflict", assert(client:resume(operation())):cancel())
     assert.equal(1, #asked)
-    client, asked = open { list(entry(ID, "succeeded")) }
+    client, asked = open_with_lists { list(entry(ID, "succeeded")) }
     fails("not_canceled", assert(client:resume(operation())):cancel())
     assert.equal(1, #asked)
-    client = open { list(entry(ID, "running")), ACCEPTED, document "canceled" }
+    client = open_with_lists { list(entry(ID, "running")), ACCEPTED, document "canceled" }
     local cancel = assert(assert(client:resume(operation())):cancel())
     assert.equal(ID, cancel.cancels)
     assert.equal("canceled", assert(cancel:wait()).state)
@@ -819,12 +827,12 @@ describe("a function of the caller's", function()
       kinds[i] = event.kind
       assert.is_nil(cjson.encode(event):find("secret", 1, true))
     end
-    assert.equal("token request answer retry request answer request answer poll request answer",
-      table.concat(kinds, " "))
-    assert.equal(3, events[4].next_in)
-    assert.equal(5, events[9].next_in)
-    assert.equal("running", events[9].state)
-    assert.equal(0, events[9].failing_for)
+    assert.equal("token request answer request answer retry request answer"
+      .. " request answer poll request answer", table.concat(kinds, " "))
+    assert.equal(3, events[6].next_in)
+    assert.equal(5, events[11].next_in)
+    assert.equal("running", events[11].state)
+    assert.equal(0, events[11].failing_for)
   end)
 
   it("observes each exchange, without the token", function()
@@ -832,12 +840,12 @@ describe("a function of the caller's", function()
     local client = open { ACCEPTED, document "succeeded" }
     client:observe(function(exchange) seen[#seen + 1] = exchange end)
     local golive = assert(client:golive(OFFER))
-    assert.equal("POST", seen[1].request.method)
-    assert.equal(202, seen[1].response.status)
-    assert.is_nil(header(seen[1].request, "authorization"))
+    assert.equal("POST", seen[2].request.method)
+    assert.equal(202, seen[2].response.status)
+    assert.is_nil(header(seen[2].request, "authorization"))
     client:observe(nil)
     assert(golive:wait())
-    assert.equal(1, #seen)
+    assert.equal(2, #seen)
   end)
 end)
 
@@ -881,7 +889,9 @@ describe("whatever happens", function()
   it("never calls a submission retryable that may have been taken", function()
     local client = open({ function() return ACCEPTED end })
     local task = client:start("golive", OFFER)
-    client:observe(function() task:cancel() end)
+    client:observe(function(exchange)
+      if exchange.request.method == "POST" then task:cancel() end
+    end)
     client:step()
     local err = fails("canceled", task:result())
     assert.equal("yes", err.sent)
@@ -899,7 +909,7 @@ describe("whatever happens", function()
   end)
 
   it("gives a list after its client was closed", function()
-    local client = open { { status = 200, headers = {},
+    local client = open_with_lists { { status = 200, headers = {},
       body = '[{"id":"a","submissionType":"GoLive","submissionState":"running"}]' } }
     local task = client:start("operations", OFFER)
     client:step()
@@ -958,7 +968,7 @@ describe("whatever happens", function()
       { id = "b", submissionType = "golive", submissionState = "running" } } }
     local lured = document "running"
     lured.headers["Location"] = PATH
-    local client, asked = open { listed, ACCEPTED, lured, document "succeeded" }
+    local client, asked = open_with_lists { listed, ACCEPTED, lured, document "succeeded" }
     fails("not_canceled", assert(client:cancel(OFFER)):wait())
     assert.matches("/operations/b%?", asked[4].url)
   end)
@@ -999,7 +1009,7 @@ describe("whatever happens", function()
     local loaded = package.loaded.cloudpartner
     package.loaded.cloudpartner = nil
     local client = require "cloudpartner".new { publisher = "contoso", token = "t",
-      transport = function() return ACCEPTED end }
+      transport = service { ACCEPTED } }
     package.loaded.cloudpartner = loaded
     collectgarbage()
     collectgarbage()

@@ -253,7 +253,8 @@ local function answer(status, body, headers)
 end
 
 local function accepted()
-  return answer(202, nil, { Location = "/api/publishers/contoso/offers/o/operations/a" })
+  local url = "/api/publishers/contoso/offers/o/operations/a"
+  return answer(202, nil, { Location = url, ["Retry-After"] = "5" })
 end
 
 -- As rich as the service's: every field that it is known to have.
@@ -268,6 +269,8 @@ local function document(word)
     } },
   }
 end
+
+local EMPTY_LIST = { { status = 200, body = "[]" } }
 
 local ENTRY = {
   id = "a", submissionType = "golive", submissionState = "running", slot = "production",
@@ -297,7 +300,7 @@ describe("the objects are documented:", function()
 
   it("the operation", function()
     local client = client_of {
-      accepted(), answer(200, { ENTRY }), accepted(), answer(200, { ENTRY }),
+      EMPTY_LIST, accepted(), answer(200, { ENTRY }), accepted(), answer(200, { ENTRY }),
       answer(200, document "running"),
     }
     local submitted, cancel = assert(client:golive "o"), assert(client:cancel "o")
@@ -312,10 +315,15 @@ describe("the objects are documented:", function()
   end)
 
   it("the intent", function()
-    local intent
-    local client = client_of { answer(200, { ENTRY }), accepted() }
-    assert(client:cancel("o", { before_send = function(given) intent = given end }))
-    assert_documented(keys(intent), "An intent", "field", nil, "cloudpartner.Intent")
+    local intents = {}
+    local function keep(intent) intents[#intents + 1] = intent end
+    local client = client_of {
+      EMPTY_LIST, accepted(), answer(200, { ENTRY }), accepted(),
+    }
+    assert(client:golive("o", { before_send = keep }))
+    assert(client:cancel("o", { before_send = keep }))
+    assert_documented(keys(intents[1], intents[2]), "An intent", "field", nil,
+      "cloudpartner.Intent")
   end)
 
   it("the status", function()
@@ -334,8 +342,8 @@ describe("the objects are documented:", function()
 
   it("the error", function()
     local client = client_of({
-      answer(429, { error = { code = "E", message = "m" } }, HEADERS),
-      accepted(), answer(200, document "failed"),
+      EMPTY_LIST, answer(429, { error = { code = "E", message = "m" } }, HEADERS),
+      EMPTY_LIST, accepted(), answer(200, document "failed"),
     }, { retries = 0 })
     local _, refused = client:golive "o"
     local _, failed = assert(client:golive "o"):wait()
@@ -346,7 +354,8 @@ describe("the objects are documented:", function()
   it("the event of a log", function()
     local fields, kinds = {}, {}
     local client = client_of({
-      { nil, "reset", "network" }, answer(200, document "running", HEADERS), accepted(),
+      { nil, "reset", "network" }, answer(200, document "running", HEADERS),
+      EMPTY_LIST, { nil, "reset", "network" }, answer(200, { ENTRY }),
       answer(200, document "notStarted"), answer(200, document "succeeded"),
     }, {
       token = function() return "any" end,
@@ -366,12 +375,12 @@ describe("the objects are documented:", function()
 
   it("the transport and the observer", function()
     local exchanges = {}
-    local client, asked = client_of { { nil, "no", "connect" }, accepted() }
+    local client, asked = client_of { { nil, "no", "connect" }, EMPTY_LIST, accepted() }
     client:observe(function(exchange) exchanges[#exchanges + 1] = exchange end)
     assert(client:golive("o", { notification_emails = { "a@example.com" } }))
     assert_documented(keys(exchanges[1], exchanges[2]), "observe", "field", nil,
       "cloudpartner.Exchange")
-    assert_documented(keys(asked[1]), "transport", "field", 1, "cloudpartner.Request")
+    assert_documented(keys(asked[3]), "transport", "field", 1, "cloudpartner.Request")
     assert_documented(keys(exchanges[2].response), "transport", "field", 2,
       "cloudpartner.Response")
   end)

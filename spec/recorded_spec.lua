@@ -9,7 +9,9 @@ local ID = "56615b67-2185-49fe-80d2-c4ddf77bb2e8"
 local OLDER = "5a63deb5-925b-4ee0-938b-7c86fbf287c5"
 local REQUEST = "3f1bd9a2-5a0c-4b1e-9c57-0d2f6a1e8b44"
 local PATH = "/api/publishers/contoso/offers/" .. OFFER .. "/operations/" .. ID
+local NEW = "9b5e1f0c-7c1d-4b7e-8a2f-3d0c5f6a7b81"
 local NO_RETRY = { retries = 0 }
+local ONE_LOOK = { reconcile = 0 }
 
 -- What a job would have kept of an operation in a file.
 local function saved(replay)
@@ -81,6 +83,7 @@ scenario.each(function(way, open)
         local operation = assert(client:golive(offer))
         local place = form % 2 == 1 and "$2$preview" or "/operations/" .. ID
         assert.truthy(operation.url:find(place, 1, true), operation.url)
+        assert.equal(form % 2 == 1 and NEW or ID, operation.id)
         local states, status = watch(operation)
         assert.same({ "running", "succeeded" }, states)
         assert.equal("succeeded", status.state)
@@ -328,7 +331,7 @@ scenario.each(function(way, open)
   describe("go live, answered without a place to look,", function()
     it("is ambiguous when the 202 has no URL", function()
       local client, finish = open "accepted_without_url"
-      local err = fails("ambiguous", client:golive(OFFER))
+      local err = fails("ambiguous", client:golive(OFFER, ONE_LOOK))
       assert.equal("yes", err.sent)
       assert.equal(REQUEST, err.request_id)
       assert.falsy(err.retryable)
@@ -338,9 +341,26 @@ scenario.each(function(way, open)
     for _, other in ipairs { "host", "port", "scheme" } do
       it("does not follow a URL on another " .. other, function()
         local client, finish = open("accepted_other_" .. other)
-        local err = fails("untrusted_url", client:golive(OFFER))
+        local err = fails("untrusted_url", client:golive(OFFER, ONE_LOOK))
         assert.equal("yes", err.sent)
         assert.falsy(err.retryable)
+        finish()
+      end)
+    end
+  end)
+
+  describe("go live, found in the list,", function()
+    for _, fixture in ipairs {
+      "golive_500_taken", "golive_no_answer_taken", "accepted_without_url_found",
+    } do
+      it("is adopted: " .. fixture, function()
+        local client, finish, replay = open(fixture)
+        local operation = assert(client:golive(OFFER))
+        assert.equal(NEW, operation.id)
+        assert.is_true(operation.adopted)
+        assert.is_false(operation.done)
+        assert.truthy(operation.url:find("/operations/" .. NEW, 1, true), operation.url)
+        assert.is_true(total(replay.slept) > 0)
         finish()
       end)
     end
@@ -375,6 +395,7 @@ scenario.each(function(way, open)
       local client, finish = open "golive_409"
       local err = fails("conflict", client:golive(OFFER))
       assert.equal("OperationInProgress", err.details.error.details[1].code)
+      assert.same({ NEW, "golive" }, { err.operation.id, err.operation.kind })
       finish()
     end)
 
@@ -444,7 +465,7 @@ scenario.each(function(way, open)
     } do
       it("is never repeated: " .. fixture, function()
         local client, finish, replay = open(fixture)
-        local err = fails("ambiguous", client:golive(OFFER))
+        local err = fails("ambiguous", client:golive(OFFER, ONE_LOOK))
         assert.truthy(err.sent == "maybe" or err.sent == "yes", err.sent)
         assert.falsy(err.retryable)
         assert_says(text, err)

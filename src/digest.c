@@ -18,10 +18,6 @@ void cp_answer_free(cp_answer *answer) {
   *answer = (cp_answer){0};
 }
 
-bool cp_entry_is(const cp_entry *entry, const char *id) {
-  return strlen(id) == entry->id_length && memcmp(id, entry->id, entry->id_length) == 0;
-}
-
 static const char *trim(const char *value, const char *end, size_t *length) {
   while (value < end && (*value == ' ' || *value == '\t')) value++;
   while (end > value && strchr(" \t\r\n", end[-1])) end--;
@@ -156,6 +152,18 @@ static double until_date(const cp_text *headers, const char *value, size_t lengt
   return then < 0 ? -1 : bounded(then - (now < 0 ? wall : now));
 }
 
+/*
+** By how much the service's clock is ahead of ours. Its Date is cut to the second and as
+** old as the answer took to come: a difference within that is none.
+*/
+static double read_skew(const cp_answer *answer, double wall) {
+  size_t length;
+  const char *date = cp_header(&answer->headers, "date", &length);
+  double then = date ? cp_http_date(date, length) : -1;
+  double ahead = then - wall, doubt = 1 + answer->seconds;
+  return then < 0 || (ahead <= 0 && ahead + doubt > 0) ? 0 : ahead;
+}
+
 /* The first hint that can be read; those in milliseconds are the finer ones. */
 static double read_hint(const cp_text *headers, double wall) {
   static const char *const in_ms[] = {"retry-after-ms", "x-ms-retry-after-ms"};
@@ -187,6 +195,8 @@ void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) 
       .http_status = answer->http_status,
       .publishing_version = -1,
       .offer_version = -1,
+      .began = -1,
+      .skew = read_skew(answer, wall),
       .retry_after = read_hint(&answer->headers, wall),
   };
   digest->location = read_location(&answer->headers, &digest->location_length);

@@ -44,26 +44,22 @@ typedef struct cp_answer {
 
 void cp_answer_free(cp_answer *answer);
 
-/*
-** One entry of an offer's list of operations; `id` belongs to the digest, without a
-** NUL.
-*/
+/* One entry of an offer's list of operations; `id` belongs to the digest. */
 typedef struct cp_entry {
   const char *id;
-  size_t id_length;
   cp_kind kind;
   cp_state state;
+  double began;   /* Unix seconds by the service's clock, from `version`; -1: not said */
+  double changed; /* likewise, when it last changed: it began no later */
 } cp_entry;
-
-/* Is this the entry of that id? */
-bool cp_entry_is(const cp_entry *entry, const char *id);
 
 typedef struct cp_digest {
   cp_failure failure;
   cp_sent sent;
   bool certificate_refused;
   int http_status;
-  double retry_after;   /* seconds, from any of the hints; -1: none */
+  double retry_after; /* seconds, from any of the hints; -1: none */
+  double skew; /* seconds that the service's clock is ahead of ours; 0: not known */
   const char *location; /* of the operation, within the answer's headers; or NULL */
   size_t location_length;
 
@@ -72,6 +68,7 @@ typedef struct cp_digest {
   cp_state state;  /* of an operation: its overall word, with the sign-off rule */
   bool blocked;    /* a step is rejected, or blocked with an error */
   double publishing_version, offer_version; /* of that document; -1: not said */
+  double began;                             /* the operation, Unix seconds; likewise */
   cp_entry *entries;                        /* of a list; cp_digest_free frees them */
   size_t entry_count;
   char *ids; /* where the entries' ids are */

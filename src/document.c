@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "url.h"
 
 /* The longest word that is looked up; a longer one is unknown. */
 #define WORD_MAX 128
@@ -18,7 +19,7 @@ typedef struct facts {
   cp_state state;
   bool signoff_waits;
   bool blocked;
-  double publishing_version, offer_version; /* -1: not said */
+  double publishing_version, offer_version, began; /* -1: not said */
 } facts;
 
 /* Reads a string without its escapes into `word`; an empty one for anything else. */
@@ -29,6 +30,16 @@ static bool read_word(cp_json *json, char *word, size_t *length) {
   if (!cp_json_string(json, &string)) return false;
   if (string.length <= WORD_MAX) *length = cp_json_unescape(&string, word);
   if (string.length > WORD_MAX) word[(*length)++] = '?';
+  return true;
+}
+
+/* Reads a time; -1 for anything else. */
+static bool read_time(cp_json *json, double *time) {
+  char word[WORD_MAX + 1];
+  size_t length;
+  if (!read_word(json, word, &length)) return false;
+  word[length] = '\0';
+  *time = cp_iso_time_read(word);
   return true;
 }
 
@@ -112,8 +123,10 @@ static bool read_status_member(cp_json *json, const cp_json_text *key, facts *sa
   if (cp_json_is(key, "status")) return read_word(json, word, length);
   if (cp_json_is(key, "steps")) return read_steps(json, said);
   if (cp_json_is(key, "publishingVersion"))
-    return cp_json_count(json, &said->publishing_version);
-  if (cp_json_is(key, "offerVersion")) return cp_json_count(json, &said->offer_version);
+    return cp_json_count(json, 15, &said->publishing_version);
+  if (cp_json_is(key, "offerVersion"))
+    return cp_json_count(json, 15, &said->offer_version);
+  if (cp_json_is(key, "createdDateTime")) return read_time(json, &said->began);
   return cp_json_skip(json);
 }
 
@@ -140,7 +153,7 @@ static bool read_wrapped(cp_json *json, cp_document document, facts *said) {
 /* The sign-off counts only while the whole says running: contract, "Status". */
 static void digest_status(cp_document document, const cp_text *body, cp_digest *digest) {
   cp_json json;
-  facts said = {.publishing_version = -1, .offer_version = -1};
+  facts said = {.publishing_version = -1, .offer_version = -1, .began = -1};
   cp_json_begin(&json, cp_text_get(body), body->length);
   bool read = read_wrapped(&json, document, &said) && cp_json_ended(&json);
   bool waits = said.signoff_waits && said.state == CP_RUNNING;
@@ -149,11 +162,15 @@ static void digest_status(cp_document document, const cp_text *body, cp_digest *
   digest->blocked = said.blocked;
   digest->publishing_version = said.publishing_version;
   digest->offer_version = said.offer_version;
+  digest->began = said.began;
 }
 
 /* Lists */
 
-/* Its ids lie one after the other in `ids`, since an id of the text may hold escapes. */
+/*
+** Its ids lie one after the other in `ids`, each with a NUL behind it: an id of the text
+** may hold escapes.
+*/
 typedef struct list {
   cp_entry *entries;
   size_t count, size;
@@ -170,41 +187,61 @@ static bool grow(list *of) {
   return true;
 }
 
-static bool add_id(list *to, const cp_json_text *id, cp_entry *entry) {
-  if (!cp_text_reserve(&to->ids, id->length)) return false;
-  char *place = to->ids.data + to->ids.length;
-  entry->id_length = cp_json_unescape(id, place);
-  to->ids.length += entry->id_length;
+/*
+** `version` is a time in 100 ns since the year 1: wire, "Endpoints". What would not be
+** one of 1970 to 2100 is none.
+*/
+static bool read_began(cp_json *json, double *began) {
+  const double epoch = 62135596800.0; /* 1970, in seconds since the year 1 */
+  double ticks;
+  if (!cp_json_count(json, 18, &ticks)) return false;
+  double seconds = ticks / 1e7 - epoch;
+  *began = seconds > 0 && seconds < 4102444800.0 ? seconds : -1;
   return true;
 }
 
-static bool read_entry_member(cp_json *json, const cp_json_text *key, cp_json_text *id,
-                              cp_entry *entry) {
+static bool read_word_member(cp_json *json, bool is_kind, cp_entry *entry) {
   char word[WORD_MAX];
   size_t length;
-  if (cp_json_is(key, "id") && cp_json_peek(json) == '"') return cp_json_string(json, id);
-  bool kind = cp_json_is(key, "submissionType");
-  if (!kind && !cp_json_is(key, "submissionState")) return cp_json_skip(json);
   if (!read_word(json, word, &length)) return false;
-  if (kind)
+  if (is_kind)
     entry->kind = cp_kind_of(word, length);
   else
     entry->state = cp_word_operation(word, length);
   return true;
 }
 
-/* Something without an id is no entry. */
+static bool read_entry_member(cp_json *json, const cp_json_text *key, cp_json_text *id,
+                              cp_entry *entry) {
+  if (cp_json_is(key, "id") && cp_json_peek(json) == '"') return cp_json_string(json, id);
+  if (cp_json_is(key, "version")) return read_began(json, &entry->began);
+  if (cp_json_is(key, "changedTime")) return read_time(json, &entry->changed);
+  bool is_kind = cp_json_is(key, "submissionType");
+  if (is_kind || cp_json_is(key, "submissionState"))
+    return read_word_member(json, is_kind, entry);
+  return cp_json_skip(json);
+}
+
+/* Something without an id that could be asked for is no entry. */
+static bool add_entry(list *to, const cp_json_text *id, const cp_entry *entry) {
+  if (!grow(to) || !cp_text_reserve(&to->ids, id->length + 1)) return false;
+  char *place = to->ids.data + to->ids.length;
+  size_t length = cp_json_unescape(id, place);
+  if (!cp_url_segment_ok(place, length)) return true;
+  place[length] = '\0';
+  to->ids.length += length + 1;
+  to->entries[to->count++] = *entry;
+  return true;
+}
+
 static bool read_entry(cp_json *json, list *to) {
   cp_json_text key, id = {0};
-  cp_entry entry = {0};
+  cp_entry entry = {.began = -1, .changed = -1};
   if (cp_json_peek(json) != '{') return cp_json_skip(json);
   for (bool more = cp_json_open(json, '{'); more; more = cp_json_more(json, '}'))
     if (!cp_json_key(json, &key) || !read_entry_member(json, &key, &id, &entry))
       return false;
-  if (json->bad || id.length == 0) return !json->bad;
-  if (!grow(to) || !add_id(to, &id, &entry)) return false;
-  to->entries[to->count++] = entry;
-  return true;
+  return !json->bad && add_entry(to, &id, &entry);
 }
 
 static bool read_list(cp_json *json, list *to) {
@@ -222,7 +259,7 @@ static void point_to_ids(list *of) {
   char *id = of->ids.data;
   for (size_t i = 0; i < of->count; i++) {
     of->entries[i].id = id;
-    id += of->entries[i].id_length;
+    id += strlen(id) + 1;
   }
 }
 

@@ -208,12 +208,12 @@ bool cp_json_skip(cp_json *json) {
   }
 }
 
-bool cp_json_count(cp_json *json, double *count) {
+bool cp_json_count(cp_json *json, int digits, double *count) {
   *count = -1;
   cp_json_peek(json);
   const char *digit = json->at;
   if (!cp_json_skip(json)) return false;
-  if (json->at == digit || json->at - digit > 15) return true;
+  if (json->at == digit || json->at - digit > digits) return true;
   double value = 0;
   for (; digit < json->at; digit++) {
     if (*digit < '0' || *digit > '9') return true;

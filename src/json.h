@@ -45,8 +45,11 @@ bool cp_json_key(cp_json *json, cp_json_text *key);
 /* Reads a value that is a string. */
 bool cp_json_string(cp_json *json, cp_json_text *string);
 
-/* Reads a value; `*count` is it when it is an integer of up to 15 digits, else -1. */
-bool cp_json_count(cp_json *json, double *count);
+/*
+** Reads a value; `*count` is it when it is an integer of up to `digits` digits, else -1.
+** Over 15 digits it is the nearest double.
+*/
+bool cp_json_count(cp_json *json, int digits, double *count);
 
 /* Reads over a value of any kind. */
 bool cp_json_skip(cp_json *json);

@@ -288,13 +288,14 @@ static void set_answer(lua_State *L, const cp_answer *answer) {
 
 static void set_wait(lua_State *L, const cp_task *task, const cp_clock *clock) {
   set_number(L, "next_in", fmax(task->todo.as.wait.until - clock->now, 0));
-  if (task->event == CP_EVENT_RETRY) return;
+  if (task->event != CP_EVENT_POLL) return;
   set_number(L, "failing_for", task->todo.as.wait.failing_for);
   if (task->document.length) set(L, "state", cp_state_name(task->state));
 }
 
 static void push_event(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
-  static const char *const kinds[] = {"request", "answer", "retry", "poll", "token"};
+  static const char *const kinds[] = {"request", "answer", "retry",
+                                      "poll",    "token",  "reconcile"};
   const cp_task *of = &task->task;
   lua_createtable(L, 0, 10);
   set(L, "kind", kinds[of->event]);
@@ -305,7 +306,9 @@ static void push_event(lua_State *L, const cp_lua_task *task, const cp_clock *cl
   if (of->operation.id) set(L, "operation", of->operation.id);
   if (of->event == CP_EVENT_REQUEST || of->event == CP_EVENT_ANSWER) set_request(L, task);
   if (of->event == CP_EVENT_ANSWER) set_answer(L, of->answer);
-  if (of->event == CP_EVENT_RETRY || of->event == CP_EVENT_POLL) set_wait(L, of, clock);
+  if (of->event == CP_EVENT_RETRY || of->event == CP_EVENT_POLL ||
+      of->event == CP_EVENT_RECONCILE)
+    set_wait(L, of, clock);
 }
 
 /* Pushes request and answer of an exchange that has ended, for `observe`. */

@@ -438,11 +438,9 @@ static int client_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"close", client_close},      {"step", client_step},
-    {"timeout", client_timeout},  {"pollfd", client_pollfd},
-    {"events", client_events},    {"tasks", client_tasks},
-    {"observe", client_observe},  {"start", cp_client_start},
-    {"resume", cp_client_resume}, {NULL, NULL},
+    {"close", client_close},     {"step", client_step},      {"timeout", client_timeout},
+    {"pollfd", client_pollfd},   {"events", client_events},  {"tasks", client_tasks},
+    {"observe", client_observe}, {"start", cp_client_start}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

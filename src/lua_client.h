@@ -136,7 +136,4 @@ int cp_client_start(lua_State *L);
 int cp_call_method(lua_State *L, const char *name);
 void cp_add_calls(lua_State *L);
 
-/* client:resume */
-int cp_client_resume(lua_State *L);
-
 #endif

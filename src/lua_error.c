@@ -38,7 +38,7 @@ static const char *happened(cp_code code) {
     case CP_CODE_CONFLICT:
       return "another operation runs on this offer; nothing was sent";
     case CP_CODE_UNTRUSTED_URL: return "a URL that is not on the endpoint's origin";
-    case CP_CODE_AMBIGUOUS: return "the answer does not tell whether it was taken";
+    case CP_CODE_AMBIGUOUS: return "the offer's list does not tell whether it was taken";
     case CP_CODE_PROTOCOL: return "an answer that can't be understood";
     case CP_CODE_TOO_LARGE: return "an answer over max_body";
     case CP_CODE_NETWORK: return "this process was forked: its parent goes on with it";
@@ -49,7 +49,7 @@ static const char *happened(cp_code code) {
 /* Is it the service's words that explain this, or ours? */
 static bool speaks(const cp_task *task) {
   cp_code code = task->outcome.code;
-  bool accepted = task->answer && task->answer->http_status / 100 == 2;
+  bool accepted = cp_task_spoken(task)->http_status / 100 == 2;
   return !(code == CP_CODE_UNTRUSTED_URL || (accepted && code != CP_CODE_NETWORK));
 }
 
@@ -61,14 +61,15 @@ static void push_words(lua_State *L, const char *text) {
 /* Pushes the message of an error that speaks of an answer. */
 static void push_message_of_answer(lua_State *L, const cp_task *task,
                                    const cp_said *said) {
-  const cp_text *detail = &task->answer->detail;
+  const cp_answer *answer = cp_task_spoken(task);
+  const cp_text *detail = &answer->detail;
   cp_code code = task->outcome.code;
   if (said->message && speaks(task)) {
     lua_pushvalue(L, said->message);
     make_line(L);
   } else if (detail->length && code != CP_CODE_UNTRUSTED_URL) {
     push_words(L, detail->data);
-  } else if (code == CP_CODE_AMBIGUOUS && task->answer->http_status / 100 == 2) {
+  } else if (code == CP_CODE_AMBIGUOUS && answer->http_status / 100 == 2) {
     lua_pushliteral(L, "accepted, but without the URL of the operation");
   } else {
     lua_pushstring(L, happened(code));
@@ -113,7 +114,7 @@ static void set_value(lua_State *L, int table, const char *name, int index) {
 
 /* What the answer's head tells. */
 static void set_head(lua_State *L, int error, const cp_task *task) {
-  const cp_answer *answer = task->answer;
+  const cp_answer *answer = cp_task_spoken(task);
   size_t length = 0;
   if (answer->http_status) {
     lua_pushinteger(L, answer->http_status);
@@ -129,7 +130,7 @@ static void set_head(lua_State *L, int error, const cp_task *task) {
 
 static void set_answer(lua_State *L, int error, const cp_task *task) {
   cp_said said;
-  cp_push_error_body(L, task->answer, &said);
+  cp_push_error_body(L, cp_task_spoken(task), &said);
   if (said.request_id) set_value(L, error, "request_id", said.request_id);
   set_value(L, error, "service_code", said.code);
   set_head(L, error, task);
@@ -170,12 +171,50 @@ static void set_flags(lua_State *L, int error, const cp_lua_task *task) {
   lua_setfield(L, error, "call");
 }
 
+static const cp_submission *submission_of(const cp_task *task) {
+  return task->machine == &cp_submission_machine ? &task->as.submission : NULL;
+}
+
+/* When several operations may be the one, their ids say more than any answer. */
+static void set_candidates(lua_State *L, int error, const cp_task *task) {
+  const cp_submission *submission = submission_of(task);
+  if (!submission || task->outcome.code != CP_CODE_AMBIGUOUS) return;
+  const cp_ids *ids = &submission->candidates;
+  if (ids->count == 0) return;
+  lua_createtable(L, (int)ids->count, 0);
+  for (size_t i = 0; i < ids->count; i++) {
+    lua_pushstring(L, ids->ids[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, error, "details");
+  lua_pushfstring(L, "any of %d operations in the offer's list may be it: see details",
+                  (int)ids->count);
+  lua_setfield(L, error, "message");
+}
+
+/* Pushes the operation that an error speaks of: its own, or what runs instead of it. */
+static void push_subject(lua_State *L, int env, const cp_task *task) {
+  const cp_submission *submission = submission_of(task);
+  cp_operation instead = task->operation;
+  if (!submission || !submission->running_url) {
+    cp_push_operation(L, env, &task->operation);
+    return;
+  }
+  instead.kind = submission->running_kind;
+  instead.id = submission->running_id;
+  instead.url = submission->running_url;
+  instead.adopted = true;
+  instead.submitted_at = -1;
+  cp_push_operation(L, env, &instead);
+}
+
 /* The operation, the intent and the last status, whichever there is. */
 static void set_subject(lua_State *L, int env, int error, const cp_lua_task *task) {
   const cp_task *of = &task->task;
+  const cp_submission *submission = submission_of(of);
   bool submits = task->result == CP_RESULT_OPERATION;
-  if (of->operation.url) {
-    cp_push_operation(L, env, &of->operation);
+  if (of->operation.url || (submission && submission->running_url)) {
+    push_subject(L, env, of);
     lua_setfield(L, error, "operation");
   }
   if (submits && of->outcome.sent != CP_SENT_NO) {
@@ -195,12 +234,13 @@ void cp_push_error(lua_State *L, int env, const cp_lua_task *task) {
   luaL_getmetatable(L, CP_ERROR);
   lua_setmetatable(L, error);
   set_flags(L, error, task);
-  if (task->task.outcome.of_answer && task->task.answer) {
+  if (task->task.outcome.of_answer && cp_task_spoken(&task->task)) {
     set_answer(L, error, &task->task);
   } else {
     push_message(L, task);
     lua_setfield(L, error, "message");
   }
+  set_candidates(L, error, &task->task);
   set_subject(L, env, error, task);
 }
 

@@ -85,13 +85,29 @@ static void take_emails(lua_State *L, cp_task *task, int options) {
   }
 }
 
-static void check_reconcile(lua_State *L, int options) {
-  cp_option_push(L, options, "reconcile");
-  if (lua_type(L, -1) == LUA_TNUMBER)
-    luaL_error(L,
-               "option 'reconcile': this version does not look unclear submissions up; "
-               "they are 'ambiguous' at once, as with false");
+/* Seconds for which an unclear submission is looked up. */
+#define RECONCILE 30.0
+
+static void take_adopt(lua_State *L, int options, cp_submission_policy *policy) {
+  cp_option_push(L, options, "adopt");
+  bool time = lua_type(L, -1) == LUA_TNUMBER;
+  const char *word = time ? NULL : lua_tostring(L, -1);
+  if (word && strcmp(word, "running") != 0)
+    luaL_error(L, "option 'adopt' must be 'running' or a Unix time");
+  policy->adopts = time || word;
+  policy->since = time ? lua_tonumber(L, -1) : INFINITY;
   lua_pop(L, 1);
+  if (policy->adopts && !policy->looks_up)
+    luaL_error(L, "option 'adopt' needs the list, which 'reconcile' forbids to read");
+}
+
+static cp_submission_policy read_submission_policy(lua_State *L, int options) {
+  cp_submission_policy policy = {0};
+  cp_option_push(L, options, "reconcile");
+  policy.looks_up = lua_type(L, -1) != LUA_TBOOLEAN;
+  lua_pop(L, 1);
+  policy.reconcile = cp_option_number(L, options, "reconcile", RECONCILE);
+  return policy;
 }
 
 /* Notes the caller's functions of a task at stack index `task`. */
@@ -113,12 +129,12 @@ static int begin_submission(lua_State *L, cp_lua_task *task, cp_kind kind, int o
   cp_task *of = &task->task;
   of->operation.kind = kind;
   take_emails(L, of, options);
-  check_reconcile(L, options);
+  cp_submission_policy policy = read_submission_policy(L, options);
+  take_adopt(L, options, &policy);
   of->if_match = cp_keep(L, cp_option_string(L, options, "if_match"));
   lua_settop(L, top);
-  bool announces = note_call(L, task, options, "before_send");
-  cp_submission_init(&of->as.submission, &task->client->service, &of->operation,
-                     announces);
+  policy.announces = note_call(L, task, options, "before_send");
+  cp_submission_init(&of->as.submission, &task->client->service, &of->operation, &policy);
   of->machine = &cp_submission_machine;
   cp_task_begin(L, task);
   return 1;
@@ -216,11 +232,11 @@ static void begin_watch(lua_State *L, cp_lua_task *task, int options) {
   cp_task *of = &task->task;
   cp_watch_policy policy = read_policy(L, options);
   int env = cp_push_env(L, 1);
-  double now = cp_client_now(L, env, task->client);
+  cp_clock clock = cp_client_clock(L, env, task->client);
   lua_pop(L, 1);
   of->deadline = INFINITY; /* the watch has its own: its last poll comes after that */
   of->sent = CP_SENT_YES;
-  cp_watch_init(&of->as.watch, &task->client->service, &of->operation, &policy, now,
+  cp_watch_init(&of->as.watch, &task->client->service, &of->operation, &policy, &clock,
                 cp_option_number(L, options, "timeout", WEEK));
   of->machine = &cp_watch_machine;
   note_call(L, task, options, "on_progress");
@@ -258,6 +274,16 @@ static int start_operations(lua_State *L) {
   return begin_read(L, task, CP_ENDPOINT_OPERATIONS);
 }
 
+/* The URL of an operation of which the id is known. */
+static void set_place(lua_State *L, cp_lua_task *task) {
+  cp_operation *operation = &task->task.operation;
+  cp_text url = {.limit = CP_URL_MAX};
+  bool ok =
+      cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
+  operation->url = url.data;
+  if (!ok) luaL_error(L, "not enough memory");
+}
+
 /* client:operation(offer, id [, options]): one operation. */
 static int start_operation(lua_State *L) {
   const char *id = cp_check_id(L, 3, "id");
@@ -266,12 +292,95 @@ static int start_operation(lua_State *L) {
   cp_operation *operation = &task->task.operation;
   operation->id = cp_keep(L, id);
   operation->adopted = true;
-  cp_text url = {.limit = CP_URL_MAX};
-  bool ok =
-      cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
-  operation->url = url.data;
-  if (!ok) luaL_error(L, "not enough memory");
+  set_place(L, task);
   return begin_read(L, task, CP_ENDPOINT_OPERATION);
+}
+
+/* resume */
+
+/* An option of `resume` counts where the saved text does not say it itself. */
+static void take_resume_options(lua_State *L, cp_operation *operation) {
+  cp_operation given = CP_OPERATION_NONE;
+  const char *kind = cp_option_string(L, 3, "kind");
+  given.kind = kind ? cp_kind_of(kind, strlen(kind)) : CP_GOLIVE;
+  if (given.kind == CP_KIND_OTHER)
+    luaL_error(L, "option 'kind' must be 'golive', 'publish' or 'cancel'");
+  cp_option_push(L, 3, "submitted_at");
+  bool number = lua_type(L, -1) == LUA_TNUMBER;
+  const char *text = lua_tostring(L, -1);
+  given.submitted_at = number ? lua_tonumber(L, -1) : text ? cp_iso_time_read(text) : -1;
+  if (text && given.submitted_at < 0)
+    luaL_error(L, "option 'submitted_at' must be a Unix time or one in UTC (ISO 8601)");
+  if (operation->kind == CP_KIND_OTHER) operation->kind = given.kind;
+  if (operation->submitted_at < 0) operation->submitted_at = given.submitted_at;
+  lua_pop(L, 2);
+}
+
+/* The error about an intent speaks of the submission that was intended. */
+static void take_guid(lua_State *L, cp_task *task) {
+  size_t length;
+  lua_getfield(L, 2, "client_request_id");
+  const char *guid = lua_tolstring(L, -1, &length);
+  if (length < sizeof task->guid) memcpy(task->guid, guid, length + 1);
+  lua_pop(L, 1);
+}
+
+/* Whether it was sent or not, a cancel is watched where the operation is that it ends. */
+static void resume_cancel(lua_State *L, cp_lua_task *task) {
+  cp_operation *operation = &task->task.operation;
+  if (!operation->cancels)
+    luaL_error(L, "bad argument 'operation': an intent to cancel without 'cancels'");
+  if (!cp_operation_set(&operation->id, operation->cancels))
+    luaL_error(L, "not enough memory");
+  set_place(L, task);
+}
+
+/* An intent is looked up in the offer's list, and never sent. */
+static void resume_intent(lua_State *L, cp_lua_task *task) {
+  cp_task *of = &task->task;
+  cp_submission_policy policy = read_submission_policy(L, 3);
+  double now = cp_client_now(L, cp_push_env(L, 1), task->client);
+  cp_ids seen = {0};
+  bool knows = cp_read_seen(L, 2, &seen);
+  if (!knows && of->operation.submitted_at < 0)
+    luaL_error(L, "bad argument 'operation': an intent without 'seen' and 'time'");
+  cp_submission_resume(&of->as.submission, &task->client->service, &of->operation,
+                       &policy, knows ? &seen : NULL, now);
+  of->machine = &cp_submission_machine;
+  of->sent = CP_SENT_MAYBE;
+}
+
+static void complete_intent(lua_State *L, cp_lua_task *task) {
+  cp_operation *operation = &task->task.operation;
+  take_guid(L, &task->task);
+  if (!operation->publisher)
+    operation->publisher = cp_keep(L, check_publisher(L, task->client));
+  if (!operation->offer)
+    luaL_error(L, "bad argument 'operation': an intent without 'offer'");
+}
+
+/*
+** client:resume(saved [, {kind =, submitted_at =, reconcile =}]): the handle of a saved
+** operation or URL, without I/O; or of what became of an intent, looked up in the list.
+*/
+static int start_resume(lua_State *L) {
+  luaL_checkany(L, 2);
+  cp_options_check(L, 3, CP_FOR_RESUME | CP_FOR_CALL);
+  cp_lua_task *task = cp_task_new(L, "resume", CP_RESULT_OPERATION, 3);
+  int top = lua_gettop(L);
+  cp_operation *operation = &task->task.operation;
+  bool is_intent;
+  bool trusted = cp_read_operation(L, 2, task->client, operation, &is_intent);
+  take_resume_options(L, operation);
+  if (!trusted) cp_task_refuse(task, CP_CODE_UNTRUSTED_URL);
+  if (is_intent) complete_intent(L, task);
+  if (is_intent && operation->kind == CP_CANCEL)
+    resume_cancel(L, task);
+  else if (is_intent)
+    resume_intent(L, task);
+  lua_settop(L, top);
+  if (task->task.machine) cp_task_begin(L, task);
+  return 1;
 }
 
 /* The list of these methods: each pushes a task that has begun, or has ended already. */
@@ -286,6 +395,7 @@ static const luaL_Reg starters[] = {
     {"offer_status", start_offer_status},
     {"operations", start_operations},
     {"operation", start_operation},
+    {"resume", start_resume},
     {NULL, NULL},
 };
 
@@ -308,11 +418,11 @@ static int drive_to_end(lua_State *L) {
   cp_lua_task *task = lua_touserdata(L, 2);
   cp_client *client = task->client;
   int env = cp_push_env(L, 1);
-  for (;;) {
+  while (task->task.stage != CP_STAGE_ENDED) {
     cp_drive(L, env, client);
-    if (task->task.stage == CP_STAGE_ENDED) return 0;
-    cp_rest(L, env, client, INFINITY);
+    if (task->task.stage != CP_STAGE_ENDED) cp_rest(L, env, client, INFINITY);
   }
+  return 0;
 }
 
 /*
@@ -349,59 +459,6 @@ void cp_push_methods(lua_State *L) {
     lua_pushcclosure(L, call_upvalue, 1);
     lua_setfield(L, -2, starter->name);
   }
-}
-
-/* resume */
-
-/* An option of `resume` counts where the saved text does not say it itself. */
-static void take_resume_options(lua_State *L, cp_operation *operation) {
-  cp_operation given = {.submitted_at = -1};
-  const char *kind = cp_option_string(L, 3, "kind");
-  given.kind = kind ? cp_kind_of(kind, strlen(kind)) : CP_GOLIVE;
-  if (given.kind == CP_KIND_OTHER)
-    luaL_error(L, "option 'kind' must be 'golive', 'publish' or 'cancel'");
-  cp_option_push(L, 3, "submitted_at");
-  bool number = lua_type(L, -1) == LUA_TNUMBER;
-  const char *text = lua_tostring(L, -1);
-  given.submitted_at = number ? lua_tonumber(L, -1) : text ? cp_iso_time_read(text) : -1;
-  if (text && given.submitted_at < 0)
-    luaL_error(L, "option 'submitted_at' must be a Unix time or one in UTC (ISO 8601)");
-  if (operation->kind == CP_KIND_OTHER) operation->kind = given.kind;
-  if (operation->submitted_at < 0) operation->submitted_at = given.submitted_at;
-  lua_pop(L, 2);
-}
-
-/* The error about an intent speaks of the submission that was intended. */
-static void take_guid(lua_State *L, cp_task *task) {
-  size_t length;
-  lua_getfield(L, 2, "client_request_id");
-  const char *guid = lua_tolstring(L, -1, &length);
-  if (length < sizeof task->guid) memcpy(task->guid, guid, length + 1);
-  lua_pop(L, 1);
-}
-
-/*
-** client:resume(saved [, {kind =, submitted_at =}]): the handle of a saved operation or
-** URL. No I/O. An intent can't be looked up by this version: it is `ambiguous`, as its
-** submission.
-*/
-int cp_client_resume(lua_State *L) {
-  cp_client *client = cp_check_client(L, 1);
-  luaL_checkany(L, 2);
-  cp_options_check(L, 3, CP_FOR_RESUME | CP_FOR_CALL);
-  cp_lua_task *task = cp_task_new(L, "resume", CP_RESULT_OPERATION, 3);
-  int env = cp_push_env(L, 1);
-  cp_operation *operation = &task->task.operation;
-  bool is_intent;
-  bool trusted = cp_read_operation(L, 2, client, operation, &is_intent);
-  take_resume_options(L, operation);
-  if (is_intent) {
-    take_guid(L, &task->task);
-    task->task.outcome = (cp_outcome){.code = CP_CODE_AMBIGUOUS, .sent = CP_SENT_MAYBE};
-  } else if (!trusted) {
-    cp_task_refuse(task, CP_CODE_UNTRUSTED_URL);
-  }
-  return cp_task_result(L, env, task);
 }
 
 /* One call for scripts. The options are at stack index 1. */

@@ -45,6 +45,7 @@ void cp_push_operation(lua_State *L, int env, const cp_operation *operation) {
   set(L, "url", operation->url);
   set(L, "cancels", operation->cancels);
   set_time(L, "submitted_at", operation->submitted_at);
+  set_time(L, "poll_after", operation->poll_after);
   lua_pushboolean(L, operation->adopted);
   lua_setfield(L, -2, "adopted");
   lua_pushboolean(L, operation->done);
@@ -53,11 +54,26 @@ void cp_push_operation(lua_State *L, int env, const cp_operation *operation) {
   lua_setmetatable(L, -2);
 }
 
+/* Sets the ids that the list held before: what is not among them is new. */
+static void set_seen(lua_State *L, const cp_submission *submission) {
+  if (!submission->knows) return;
+  const cp_ids *known = &submission->known;
+  lua_createtable(L, (int)known->count, 0);
+  for (size_t i = 0; i < known->count; i++) {
+    lua_pushstring(L, known->ids[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, "seen");
+}
+
 void cp_push_intent(lua_State *L, const cp_lua_task *task) {
+  luaL_checkstack(L, 8, "an intent");
   push_named(L, &task->task.operation);
   set(L, "cancels", task->task.operation.cancels);
   set(L, "client_request_id", task->task.guid);
   set_time(L, "time", task->task.operation.submitted_at);
+  if (task->task.machine == &cp_submission_machine)
+    set_seen(L, &task->task.as.submission);
 }
 
 /* From tables */
@@ -113,8 +129,7 @@ static void take_kind(lua_State *L, int index, cp_operation *operation) {
   lua_pop(L, 1);
 }
 
-static void take_time(lua_State *L, int index, const char *name,
-                      cp_operation *operation) {
+static void take_time(lua_State *L, int index, const char *name, double *field) {
   lua_getfield(L, index, name);
   bool number = lua_type(L, -1) == LUA_TNUMBER;
   double time = lua_tonumber(L, -1);
@@ -126,7 +141,7 @@ static void take_time(lua_State *L, int index, const char *name,
       fault(L, lua_pushfstring(L, "field '%s' is not a time in UTC (ISO 8601)", name));
     lua_pop(L, 1);
   }
-  operation->submitted_at = time >= 0 ? time : -1;
+  *field = time >= 0 ? time : -1;
 }
 
 static void take_flags(lua_State *L, int index, cp_operation *operation) {
@@ -201,7 +216,8 @@ static bool read_table(lua_State *L, int index, const cp_client *client,
   take_id(L, index, "cancels", &operation->cancels);
   take_kind(L, index, operation);
   *is_intent = reads_intent(L, index);
-  take_time(L, index, *is_intent ? "time" : "submitted_at", operation);
+  take_time(L, index, *is_intent ? "time" : "submitted_at", &operation->submitted_at);
+  take_time(L, index, "poll_after", &operation->poll_after);
   take_flags(L, index, operation);
   if (*is_intent) return true;
   const char *url = text_of(L, index, "url");
@@ -215,13 +231,40 @@ bool cp_read_operation(lua_State *L, int index, const cp_client *client,
                        cp_operation *operation, bool *is_intent) {
   luaL_checkstack(L, 12, "an operation");
   *is_intent = false;
-  operation->submitted_at = -1;
+  *operation = CP_OPERATION_NONE;
   if (lua_istable(L, index)) return read_table(L, index, client, operation, is_intent);
   if (lua_type(L, index) != LUA_TSTRING) fault(L, "a table or a URL expected");
   size_t length;
   const char *url = lua_tolstring(L, index, &length);
   if (!take_url(L, client, url, length, operation)) return false;
   take_names(L, operation);
+  return true;
+}
+
+/* An offer's list of operations is not expected to be longer. */
+#define SEEN_MAX 100000
+
+static const char *seen_at(lua_State *L, int list, int place) {
+  lua_rawgeti(L, list, place);
+  if (lua_type(L, -1) != LUA_TSTRING ||
+      !cp_url_segment_ok(lua_tostring(L, -1), lua_rawlen(L, -1)))
+    fault(L, "field 'seen' must be a list of ids");
+  const char *id = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return id;
+}
+
+/* The list stays on the stack meanwhile, and so do the ids in it. */
+bool cp_read_seen(lua_State *L, int index, cp_ids *seen) {
+  lua_getfield(L, index, "seen");
+  int list = lua_gettop(L);
+  if (lua_isnil(L, list) || cp_is_null(L, list)) return false;
+  if (!lua_istable(L, list)) fault(L, "field 'seen' must be a list of ids");
+  size_t count = lua_rawlen(L, list);
+  if (count > SEEN_MAX) fault(L, "field 'seen' is too long");
+  const char **ids = lua_newuserdatauv(L, (count + 1) * sizeof *ids, 0);
+  for (size_t i = 0; i < count; i++) ids[i] = seen_at(L, list, (int)i + 1);
+  if (!cp_ids_make(seen, ids, count)) luaL_error(L, "not enough memory");
   return true;
 }
 

@@ -20,6 +20,12 @@ void cp_push_operation(lua_State *L, int env, const cp_operation *operation);
 bool cp_read_operation(lua_State *L, int index, const cp_client *client,
                        cp_operation *operation, bool *is_intent);
 
+/*
+** Reads the ids that an intent at `index` says its list held before; false when it says
+** nothing of them. Raises for what is no list of ids.
+*/
+bool cp_read_seen(lua_State *L, int index, cp_ids *seen);
+
 /* Pushes the intent of a submission: what its caller saves before it is sent. */
 void cp_push_intent(lua_State *L, const cp_lua_task *task);
 

@@ -61,7 +61,7 @@ cp_lua_task *cp_task_new(lua_State *L, const char *call, cp_result result, int o
   task->task.stage = CP_STAGE_ENDED; /* closed, until it begins */
   task->task.deadline = INFINITY;
   task->task.hint = -1;
-  task->task.operation.submitted_at = -1;
+  task->task.operation = CP_OPERATION_NONE;
   task->client = cp_check_client(L, 1);
   task->call = call;
   task->result = result;
@@ -142,6 +142,17 @@ static void copy_text(lua_State *L, int from, const char *field, int to,
     lua_pop(L, 1);
 }
 
+/* Pushes the operation's URL. What it is written to is Lua's: a raise leaves nothing. */
+static void push_url(lua_State *L, const cp_service *service,
+                     const cp_operation *operation) {
+  char *memory = lua_newuserdatauv(L, CP_URL_MAX + 1, 0);
+  cp_text url = {.data = memory, .size = CP_URL_MAX + 1, .limit = CP_URL_MAX};
+  *memory = '\0';
+  cp_api_url(service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
+  lua_pushlstring(L, url.data, url.length);
+  lua_remove(L, -2);
+}
+
 /* Pushes the handle of the list's entry at `entry`; nil for one without an id. */
 static void push_entry(lua_State *L, int env, const cp_lua_task *task, int entry) {
   cp_operation operation = task->task.operation;
@@ -159,11 +170,7 @@ static void push_entry(lua_State *L, int env, const cp_lua_task *task, int entry
   set_entry(L, handle, entry, "submissionState");
   copy_text(L, entry, "slot", handle, "slot");
   copy_text(L, entry, "changedTime", handle, "changed_at");
-  cp_text url = {.limit = CP_URL_MAX};
-  bool ok =
-      cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, &operation, NULL, &url);
-  lua_pushstring(L, ok ? url.data : NULL);
-  cp_text_free(&url);
+  push_url(L, &task->client->service, &operation);
   lua_setfield(L, handle, "url");
 }
 

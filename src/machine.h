@@ -20,7 +20,7 @@ typedef enum cp_todo_kind {
   CP_TODO_FAILED,
 } cp_todo_kind;
 
-typedef enum cp_reason { CP_BEFORE_RETRY, CP_BEFORE_POLL } cp_reason;
+typedef enum cp_reason { CP_BEFORE_RETRY, CP_BEFORE_POLL, CP_BEFORE_LOOK_UP } cp_reason;
 
 typedef enum cp_call { CP_CALL_BEFORE_SEND, CP_CALL_PROGRESS } cp_call;
 
@@ -49,6 +49,7 @@ typedef struct cp_todo {
 typedef struct cp_machine {
   void (*next)(void *self, const cp_clock *clock, cp_todo *todo);
   void (*take)(void *self, const cp_clock *clock, const cp_digest *digest);
+  void (*release)(void *self); /* frees what it holds; NULL: nothing */
 } cp_machine;
 
 /* For the machines: what `todo` is set to. */

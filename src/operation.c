@@ -39,5 +39,5 @@ void cp_operation_free(cp_operation *operation) {
   cp_free(operation->id);
   cp_free(operation->url);
   cp_free(operation->cancels);
-  *operation = (cp_operation){.submitted_at = -1};
+  *operation = CP_OPERATION_NONE;
 }

@@ -8,7 +8,9 @@
 
 #include "words.h"
 
-/* All zero is an operation of which nothing is known. The texts are its own. */
+/*
+** An operation of which nothing is known is CP_OPERATION_NONE. The texts are its own.
+*/
 typedef struct cp_operation {
   char *publisher;
   char *offer;
@@ -16,10 +18,13 @@ typedef struct cp_operation {
   char *url; /* absolute, where its status is; checked against the endpoint at each use */
   char *cancels;       /* of a cancel: the id of what it is to end */
   double submitted_at; /* Unix seconds; -1 when not known */
+  double poll_after;   /* likewise: the service wants no poll before; -1: does not care */
   cp_kind kind;
   bool adopted; /* found, not submitted here */
   bool done;    /* already over */
 } cp_operation;
+
+#define CP_OPERATION_NONE ((cp_operation){.submitted_at = -1, .poll_after = -1})
 
 /* Replaces a text by a copy of another; false, and nothing changed, without memory. */
 bool cp_operation_set(char **field, const char *text);

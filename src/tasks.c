@@ -146,10 +146,27 @@ double cp_tasks_timeout(const cp_tasks *tasks, double now) {
 
 /* A task's way */
 
-static void forget_answer(cp_task *task) {
-  if (task->answer) cp_answer_free(task->answer);
-  cp_free(task->answer);
-  task->answer = NULL;
+static void forget(cp_answer **answer) {
+  if (*answer) cp_answer_free(*answer);
+  cp_free(*answer);
+  *answer = NULL;
+}
+
+static bool submits(const cp_task *task) {
+  return cp_api_is_submission(task->todo.as.send.endpoint);
+}
+
+/* What a submission was answered stays beside what the list says afterwards. */
+static void replace_answer(cp_task *task, cp_answer *answer) {
+  cp_answer **old = task->of_post ? &task->posted : &task->answer;
+  forget(old);
+  if (task->of_post) task->posted = task->answer;
+  task->answer = answer;
+  task->of_post = submits(task);
+}
+
+const cp_answer *cp_task_spoken(const cp_task *task) {
+  return task->posted && !task->of_post ? task->posted : task->answer;
 }
 
 static void give_place_back(cp_tasks *tasks, cp_task *task) {
@@ -178,7 +195,9 @@ void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code) {
 
 void cp_task_free(cp_tasks *tasks, cp_task *task) {
   cp_task_end(tasks, task, CP_CODE_CANCELED);
-  forget_answer(task);
+  if (task->machine && task->machine->release) task->machine->release(&task->as);
+  forget(&task->answer);
+  forget(&task->posted);
   cp_text_free(&task->document);
   cp_operation_free(&task->operation);
   cp_free(task->filter);
@@ -197,9 +216,8 @@ static cp_want park(cp_tasks *tasks, cp_task *task, double key) {
 }
 
 static void enqueue(cp_tasks *tasks, cp_task *task) {
-  bool submits = cp_api_is_submission(task->todo.as.send.endpoint);
   task->stage = CP_STAGE_QUEUED;
-  append(submits ? &tasks->submissions : &tasks->others, task);
+  append(submits(task) ? &tasks->submissions : &tasks->others, task);
 }
 
 /* When the exchange is given up, whether it was queued or in flight. */
@@ -244,8 +262,10 @@ static cp_want tell(const cp_tasks *tasks, cp_task *task, cp_event event,
 }
 
 static cp_want pause(const cp_tasks *tasks, cp_task *task) {
-  bool polls = task->todo.as.wait.reason == CP_BEFORE_POLL;
-  return tell(tasks, task, polls ? CP_EVENT_POLL : CP_EVENT_RETRY, CP_STAGE_LIE_DOWN);
+  static const cp_event events[] = {[CP_BEFORE_RETRY] = CP_EVENT_RETRY,
+                                    [CP_BEFORE_POLL] = CP_EVENT_POLL,
+                                    [CP_BEFORE_LOOK_UP] = CP_EVENT_RECONCILE};
+  return tell(tasks, task, events[task->todo.as.wait.reason], CP_STAGE_LIE_DOWN);
 }
 
 static cp_want lie_down(cp_tasks *tasks, cp_task *task) {
@@ -258,8 +278,7 @@ static cp_want lie_down(cp_tasks *tasks, cp_task *task) {
 ** read before it. What a wait follows was sent long ago.
 */
 static void note_sent(cp_task *task, cp_sent sent) {
-  bool submits = cp_api_is_submission(task->todo.as.send.endpoint);
-  if (submits || task->machine == &cp_read_machine) task->sent = sent;
+  if (submits(task) || task->machine == &cp_read_machine) task->sent = sent;
 }
 
 static cp_want launch(cp_task *task) {
@@ -313,8 +332,7 @@ void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer) {
     cp_free(answer);
     return;
   }
-  forget_answer(task);
-  task->answer = answer;
+  replace_answer(task, answer);
   note_sent(task, answer->sent);
   task->stage = CP_STAGE_ANSWERED;
   give_place_back(tasks, task);
@@ -365,11 +383,11 @@ void cp_task_digest(cp_task *task, const cp_clock *clock) {
   cp_document document = cp_api_document(task->todo.as.send.endpoint);
   cp_digest_headers(task->answer, clock->wall, &digest);
   digest_document(task, document, &digest);
-  task->hint = digest.retry_after;
+  if (task->of_post || !task->posted) task->hint = digest.retry_after;
   task->renewed = false;
   task->stage = CP_STAGE_THINK;
   task->machine->take(&task->as, clock, &digest);
-  if (digest.understood && document != CP_DOC_LIST) forget_answer(task);
+  if (digest.understood && document != CP_DOC_LIST) forget(&task->answer);
   cp_digest_free(&digest);
 }
 

@@ -45,6 +45,7 @@ typedef enum cp_event {
   CP_EVENT_RETRY,
   CP_EVENT_POLL,
   CP_EVENT_TOKEN,
+  CP_EVENT_RECONCILE,
 } cp_event;
 
 typedef struct cp_outcome {
@@ -72,10 +73,12 @@ typedef struct cp_task {
   cp_todo todo;
   cp_outcome outcome;
   cp_answer *answer; /* the last one; kept only while somebody may ask for it */
+  cp_answer *posted; /* that of a submission, once lists have been read after it */
+  bool of_post;      /* the last one is a submission's */
   cp_text document;  /* the last status that was understood, as it came */
   cp_state state;    /* and what it said */
   bool blocked;
-  double hint;             /* the delay that came with the last answer; -1: none */
+  double hint;             /* the delay that came with that answer; -1: none */
   cp_operation operation;  /* the one that this is about */
   char *filter;            /* of a list: the status asked for */
   char *body;              /* of a submission */
@@ -139,6 +142,9 @@ void cp_task_send_again(cp_tasks *tasks, cp_task *task);
 
 /* Ends a task at once, wherever it is. What is in flight is its driver's to abandon. */
 void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code);
+
+/* The answer that an outcome speaks of, when it is `of_answer`; NULL: none came. */
+const cp_answer *cp_task_spoken(const cp_task *task);
 
 /* Frees all that a task holds, and the task is closed. */
 void cp_task_free(cp_tasks *tasks, cp_task *task);

@@ -14,14 +14,27 @@
 /* For so long after a submission, in seconds, its operation may not be there yet. */
 #define PATIENCE 60.0
 
+/* Of an operation that the service has just accepted, and asked to be patient with. */
+static double first_delay(const cp_operation *operation, const cp_clock *clock) {
+  if (operation->poll_after < 0) return 0;
+  return fmax(fmin(operation->poll_after - clock->wall, HINT_MAX), 0);
+}
+
+static double age_of(const cp_operation *operation, const cp_clock *clock) {
+  if (operation->submitted_at < 0) return -1;
+  return fmax(clock->wall - operation->submitted_at, 0);
+}
+
 void cp_watch_init(cp_watch *watch, const cp_service *service, cp_operation *operation,
-                   const cp_watch_policy *policy, double now, double timeout) {
+                   const cp_watch_policy *policy, const cp_clock *clock, double timeout) {
   *watch = (cp_watch){
       .service = service,
       .operation = operation,
       .policy = *policy,
-      .deadline = now + timeout,
-      .due = now,
+      .deadline = clock->now + timeout,
+      .began = clock->now,
+      .age = age_of(operation, clock),
+      .due = clock->now + first_delay(operation, clock),
       .phase = CP_WATCH_WAIT,
       .publishing_version = -1,
       .offer_version = -1,
@@ -131,27 +144,36 @@ static void take_failure(cp_watch *watch, const cp_clock *clock, const cp_digest
 static bool is_lost(const cp_watch *watch, const cp_clock *clock,
                     const cp_digest *digest) {
   if (cp_code_of(digest) != CP_CODE_NOT_FOUND) return false;
-  double submitted_at = watch->operation->submitted_at;
-  return submitted_at < 0 || clock->wall > submitted_at + PATIENCE;
+  return watch->age < 0 || watch->age + (clock->now - watch->began) > PATIENCE;
 }
 
 static bool knows(const cp_digest *digest, const cp_operation *operation) {
   const char *id = operation->kind == CP_CANCEL ? operation->cancels : operation->id;
   for (size_t i = 0; i < digest->entry_count; i++) {
     const cp_entry *entry = &digest->entries[i];
-    if (id ? cp_entry_is(entry, id) : entry->kind == operation->kind) return true;
+    if (id ? strcmp(entry->id, id) == 0 : entry->kind == operation->kind) return true;
   }
   return false;
 }
 
+/* Gone from where it was, but not from the list: where every operation of an id is. */
+static void go_by_id(cp_watch *watch) {
+  cp_operation *operation = watch->operation;
+  cp_text url = {.limit = CP_URL_MAX};
+  if (operation->id &&
+      cp_api_url(watch->service, CP_ENDPOINT_OPERATION, operation, NULL, &url))
+    cp_operation_set(&operation->url, url.data);
+  cp_text_free(&url);
+}
+
 static void take_list(cp_watch *watch, const cp_clock *clock, const cp_digest *digest) {
   bool read = cp_code_of(digest) == CP_CODE_NONE && digest->understood;
-  if (!read)
-    take_failure(watch, clock, digest, code_of_failed(digest));
-  else if (knows(digest, watch->operation))
-    take_failure(watch, clock, digest, CP_CODE_NOT_FOUND);
-  else
+  if (read && !knows(digest, watch->operation)) {
     fail(watch, CP_CODE_OPERATION_LOST, false);
+    return;
+  }
+  if (read) go_by_id(watch);
+  take_failure(watch, clock, digest, read ? CP_CODE_NOT_FOUND : code_of_failed(digest));
 }
 
 /* A URL that moves is followed on the same origin only; otherwise the old one is kept. */
@@ -170,11 +192,6 @@ static cp_code code_of_end(cp_kind kind, cp_state state) {
     return state == CP_CANCELED ? CP_CODE_NONE : CP_CODE_NOT_CANCELED;
   if (state == CP_FAILED) return CP_CODE_OPERATION_FAILED;
   return state == CP_CANCELED ? CP_CODE_OPERATION_CANCELED : CP_CODE_NONE;
-}
-
-static bool has_ended(cp_kind kind, cp_state state) {
-  return cp_state_ended(state) ||
-         (kind == CP_PUBLISH && state == CP_WAITING_FOR_PUBLISHER);
 }
 
 /*
@@ -203,7 +220,7 @@ static void take_status(cp_watch *watch, const cp_clock *clock, const cp_digest 
   watch->failures = 0;
   watch->reports = digest->changed;
   follow(watch, digest);
-  if (has_ended(kind, digest->state)) {
+  if (cp_kind_is_over(kind, digest->state)) {
     cp_code code = code_of_end(kind, digest->state);
     watch->phase = CP_WATCH_DONE;
     if (code != CP_CODE_NONE) fail(watch, code, false);
@@ -243,4 +260,4 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
     take_failed_poll(watch, clock, digest);
 }
 
-const cp_machine cp_watch_machine = {next, take};
+const cp_machine cp_watch_machine = {next, take, NULL};

@@ -22,6 +22,8 @@ typedef struct cp_watch {
   cp_operation *operation;
   cp_watch_policy policy;
   double deadline; /* this and the following by cp_clock.now */
+  double began,
+      age; /* when the wait began, and how old the operation was; -1: not known */
   double due;
   double limit; /* when the poll under way is given up */
   double failing_since;
@@ -43,8 +45,11 @@ typedef struct cp_watch {
 
 extern const cp_machine cp_watch_machine;
 
-/* Begins to follow `operation` from now on; `timeout` in seconds. */
+/*
+** Begins to follow `operation` from now on; `timeout` in seconds. Of the clock only `now`
+** and `wall` count; from here on the wall clock may jump.
+*/
 void cp_watch_init(cp_watch *watch, const cp_service *service, cp_operation *operation,
-                   const cp_watch_policy *policy, double now, double timeout);
+                   const cp_watch_policy *policy, const cp_clock *clock, double timeout);
 
 #endif

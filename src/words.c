@@ -112,6 +112,11 @@ bool cp_state_ended(cp_state state) {
   return state == CP_SUCCEEDED || state == CP_FAILED || state == CP_CANCELED;
 }
 
+bool cp_kind_is_over(cp_kind kind, cp_state state) {
+  return cp_state_ended(state) ||
+         (kind == CP_PUBLISH && state == CP_WAITING_FOR_PUBLISHER);
+}
+
 cp_kind cp_kind_of(const char *word, size_t length) {
   for (cp_kind kind = CP_GOLIVE; kind <= CP_CANCEL; kind++)
     if (cp_word_same(kinds[kind], strlen(kinds[kind]), word, length)) return kind;

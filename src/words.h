@@ -38,6 +38,12 @@ const char *cp_state_name(cp_state state);
 bool cp_state_ended(cp_state state);
 
 /*
+** Is an operation of this kind over in this state? A publish that waits for its publisher
+** is: the preview is ready.
+*/
+bool cp_kind_is_over(cp_kind kind, cp_state state);
+
+/*
 ** "golive", "publish" or "cancel" in any letter case; CP_KIND_OTHER for any other word.
 */
 cp_kind cp_kind_of(const char *word, size_t length);

@@ -68,6 +68,7 @@
 ---| "offer_status"
 ---| "operations"
 ---| "operation"
+---| "resume"
 
 -- An operation, as it was or as decoded from JSON, or the URL of one.
 ---@alias cloudpartner.AnyOperation cloudpartner.Operation|table|string
@@ -109,7 +110,8 @@
 
 ---@class cloudpartner.SubmitOptions: cloudpartner.CallOptions
 ---@field notification_emails? string[]
----@field reconcile? false
+---@field reconcile? number|false seconds; default: 30
+---@field adopt? "running"|number a Unix time
 ---@field before_send? fun(intent: cloudpartner.Intent)
 ---@field if_match? string
 
@@ -127,6 +129,7 @@
 ---@class cloudpartner.ResumeOptions: cloudpartner.CallOptions
 ---@field kind? cloudpartner.Kind
 ---@field submitted_at? string|number
+---@field reconcile? number|false seconds; default: 30
 
 ---@class cloudpartner.GoliveOptions
 ---@field offer string
@@ -153,6 +156,7 @@
 ---@field url string
 ---@field cancels string?
 ---@field submitted_at string?
+---@field poll_after string? when the 202 asked for a delay
 ---@field adopted boolean
 ---@field done boolean
 ---@field state cloudpartner.State? from `operations` and `operation`
@@ -185,6 +189,7 @@ function Operation:cancel(options) end
 ---@field cancels string?
 ---@field client_request_id string
 ---@field time string
+---@field seen string[]? the ids that the offer's list held before
 
 ---@class cloudpartner.Status
 ---@field state cloudpartner.State
@@ -245,7 +250,7 @@ function Operation:cancel(options) end
 ---@field body? string
 
 ---@class cloudpartner.Event
----@field kind "request"|"answer"|"retry"|"poll"|"token"
+---@field kind "request"|"answer"|"retry"|"poll"|"token"|"reconcile"
 ---@field call string
 ---@field client_request_id string
 ---@field publisher string?
