@@ -112,6 +112,7 @@ static void exchange_by_transport(lua_State *L, drive *d, cp_request *request) {
   bool goes_on = d->task->task.stage != CP_STAGE_ENDED && read_clock(L, d);
   if (goes_on && answer) {
     answer->seconds = d->clock.now - began;
+    cp_token_blot(&d->client->token, answer);
     cp_task_answered(&d->client->tasks, &d->task->task, answer);
     return;
   }
@@ -231,6 +232,7 @@ static void collect(cp_client *client) {
     if (task) {
       task->exchange = NULL;
       client->flying--;
+      cp_token_blot(&client->token, answer);
       cp_task_answered(&client->tasks, &task->task, answer);
     } else {
       cp_answer_free(answer);

@@ -99,6 +99,22 @@ void cp_text_free_secret(cp_text *text) {
   cp_text_free(text);
 }
 
+/* By length, since an answer may hold a NUL. */
+static char *find(const cp_text *text, size_t from, const char *secret, size_t length) {
+  for (; from + length <= text->length; from++) {
+    char *at = memchr(text->data + from, secret[0], text->length - length + 1 - from);
+    if (!at || memcmp(at, secret, length) == 0) return at;
+    from = (size_t)(at - text->data);
+  }
+  return NULL;
+}
+
+void cp_text_blot(cp_text *text, const char *secret) {
+  size_t length = strlen(secret), from = 0;
+  for (char *at; (at = find(text, from, secret, length)); memset(at, '*', length))
+    from = (size_t)(at - text->data);
+}
+
 void cp_text_shrink(cp_text *text) {
   char *data = text->data ? cp_realloc(text->data, text->length + 1) : NULL;
   if (!data) return;

@@ -45,6 +45,9 @@ void cp_text_clear(cp_text *text);
 void cp_text_free(cp_text *text);
 void cp_text_free_secret(cp_text *text);
 
+/* Puts asterisks over each place where the text holds `secret`, which is not empty. */
+void cp_text_blot(cp_text *text, const char *secret);
+
 /* Gives back what a text does not need; it stays as it is when that can't be done. */
 void cp_text_shrink(cp_text *text);
 

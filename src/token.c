@@ -4,6 +4,7 @@
 #include "token.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "memory.h"
 
@@ -14,6 +15,9 @@
 ** life.
 */
 #define MARGIN 300.0
+
+/* A shorter token could be a word of any answer. Real ones have a thousand characters. */
+#define BLOT_MIN 20
 
 static double renewal(double seconds_left, double now) {
   if (seconds_left == CP_TOKEN_FOREVER) return INFINITY;
@@ -31,6 +35,13 @@ bool cp_token_set(cp_token *token, const char *text, size_t length, double secon
 
 bool cp_token_serves(const cp_token *token, double now) {
   return token->text && now < token->renew_at;
+}
+
+void cp_token_blot(const cp_token *token, cp_answer *answer) {
+  if (!token->text || strlen(token->text) < BLOT_MIN) return;
+  cp_text_blot(&answer->headers, token->text);
+  cp_text_blot(&answer->body, token->text);
+  cp_text_blot(&answer->detail, token->text);
 }
 
 void cp_token_free(cp_token *token) {

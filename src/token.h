@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "digest.h"
+
 /* A token and its life. All zero is none. Its copy is overwritten before it is freed. */
 typedef struct cp_token {
   char *text;
@@ -26,6 +28,12 @@ bool cp_token_set(cp_token *token, const char *text, size_t length, double secon
 
 /* Is there a token that can be sent now, well before its end? */
 bool cp_token_serves(const cp_token *token, double now);
+
+/*
+** Blots the token out of an answer that gives it back, as a proxy's page of an error does
+** with the request: it would go on into errors, logs and recordings.
+*/
+void cp_token_blot(const cp_token *token, cp_answer *answer);
 
 void cp_token_free(cp_token *token);
 
