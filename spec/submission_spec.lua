@@ -247,6 +247,15 @@ describe("a definite answer", function()
     end
   end)
 
+  it("is what the call ends with when its time is over meanwhile", function()
+    local given, _, slept, time = open({}, {})
+    given:close()
+    local lists = { list(), function() time.at = time.at + 60 return lost() end }
+    local client = open(lists, { reply(409) }, { now = function() return time.at end })
+    fails("conflict", client:golive(OFFER, { timeout = 30 }))
+    assert.same({}, slept)
+  end)
+
   it("of another kind asks nothing more", function()
     local client, asked = open({ list() }, { reply(404) })
     fails("not_found", client:golive(OFFER))

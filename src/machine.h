@@ -49,6 +49,8 @@ typedef struct cp_todo {
 typedef struct cp_machine {
   void (*next)(void *self, const cp_clock *clock, cp_todo *todo);
   void (*take)(void *self, const cp_clock *clock, const cp_digest *digest);
+  /* Is its end decided, though it asks for more? Then `todo` is that end. NULL: never. */
+  bool (*is_decided)(const void *self, cp_todo *todo);
   void (*release)(void *self); /* frees what it holds; NULL: nothing */
 } cp_machine;
 

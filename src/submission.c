@@ -512,6 +512,18 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
   }
 }
 
+/* What else the list could tell is not worth losing what is known. */
+static bool is_decided(const void *self, cp_todo *todo) {
+  const cp_submission *submission = self;
+  if (submission->phase == CP_SUBMISSION_IDENTIFY)
+    cp_todo_done(todo);
+  else if (submission->phase == CP_SUBMISSION_EXPLAIN)
+    cp_todo_failed(todo, submission->code, submission->sent, submission->of_answer);
+  else
+    return false;
+  return true;
+}
+
 static void release(void *self) {
   cp_submission *submission = self;
   cp_ids_free(&submission->known);
@@ -521,4 +533,4 @@ static void release(void *self) {
   submission->running_id = submission->running_url = NULL;
 }
 
-const cp_machine cp_submission_machine = {next, take, release};
+const cp_machine cp_submission_machine = {next, take, is_decided, release};

@@ -237,7 +237,11 @@ static void end_by_machine(cp_tasks *tasks, cp_task *task) {
 }
 
 static cp_want end_by_deadline(cp_tasks *tasks, cp_task *task) {
-  cp_task_end(tasks, task, CP_CODE_DEADLINE);
+  const cp_machine *machine = task->machine;
+  if (machine->is_decided && machine->is_decided(&task->as, &task->todo))
+    end_by_machine(tasks, task);
+  else
+    cp_task_end(tasks, task, CP_CODE_DEADLINE);
   return CP_WANT_END;
 }
 

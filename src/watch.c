@@ -260,4 +260,4 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
     take_failed_poll(watch, clock, digest);
 }
 
-const cp_machine cp_watch_machine = {next, take, NULL};
+const cp_machine cp_watch_machine = {next, take, NULL, NULL};
