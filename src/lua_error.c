@@ -192,29 +192,20 @@ static void set_candidates(lua_State *L, int error, const cp_task *task) {
   lua_setfield(L, error, "message");
 }
 
-/* Pushes the operation that an error speaks of: its own, or what runs instead of it. */
-static void push_subject(lua_State *L, int env, const cp_task *task) {
+/* The operation that an error speaks of: what runs instead of it, or its own; or NULL. */
+static const cp_operation *subject_of(const cp_task *task) {
   const cp_submission *submission = submission_of(task);
-  cp_operation instead = task->operation;
-  if (!submission || !submission->running_url) {
-    cp_push_operation(L, env, &task->operation);
-    return;
-  }
-  instead.kind = submission->running_kind;
-  instead.id = submission->running_id;
-  instead.url = submission->running_url;
-  instead.adopted = true;
-  instead.submitted_at = -1;
-  cp_push_operation(L, env, &instead);
+  if (submission && submission->instead) return submission->instead;
+  return task->operation.url ? &task->operation : NULL;
 }
 
 /* The operation, the intent and the last status, whichever there is. */
 static void set_subject(lua_State *L, int env, int error, const cp_lua_task *task) {
   const cp_task *of = &task->task;
-  const cp_submission *submission = submission_of(of);
+  const cp_operation *subject = subject_of(of);
   bool submits = task->result == CP_RESULT_OPERATION;
-  if (of->operation.url || (submission && submission->running_url)) {
-    push_subject(L, env, of);
+  if (subject) {
+    cp_push_operation(L, env, subject);
     lua_setfield(L, error, "operation");
   }
   if (submits && of->outcome.sent != CP_SENT_NO) {

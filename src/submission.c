@@ -221,22 +221,19 @@ static bool is_ours(const cp_submission *submission, const cp_digest *digest,
 
 /* Taking an operation over from the list */
 
-/* Sets an id, and the URL where that operation tells its state; false without memory. */
-static bool set_place(const cp_submission *submission, const char *id_of, char **id,
-                      char **place) {
+/*
+** Sets the id of an operation, and the URL where that tells its state; false without
+** memory.
+*/
+static bool set_place(const cp_submission *submission, cp_operation *operation,
+                      const char *id) {
   cp_text url = {.limit = CP_URL_MAX};
-  cp_operation named = *submission->operation;
-  bool ok = cp_operation_set(id, id_of);
-  named.id = *id;
-  ok = ok && cp_api_url(submission->service, CP_ENDPOINT_OPERATION, &named, NULL, &url) &&
-       cp_operation_set(place, url.data);
+  bool ok =
+      cp_operation_set(&operation->id, id) &&
+      cp_api_url(submission->service, CP_ENDPOINT_OPERATION, operation, NULL, &url) &&
+      cp_operation_set(&operation->url, url.data);
   cp_text_free(&url);
   return ok;
-}
-
-static bool set_own_place(cp_submission *submission, const char *id) {
-  cp_operation *operation = submission->operation;
-  return set_place(submission, id, &operation->id, &operation->url);
 }
 
 static void adopt(cp_submission *submission, const cp_entry *entry) {
@@ -244,7 +241,7 @@ static void adopt(cp_submission *submission, const cp_entry *entry) {
   operation->adopted = true;
   operation->done = cp_state_ended(entry->state);
   submission->phase = CP_SUBMISSION_DONE;
-  if (!set_own_place(submission, entry->id))
+  if (!set_place(submission, operation, entry->id))
     fail_for_memory(submission, submission->sent);
 }
 
@@ -339,7 +336,7 @@ static void prepare_cancel(cp_submission *submission, const cp_digest *digest) {
       fail_for_memory(submission, CP_SENT_NO);
   }
   if (submission->phase != CP_SUBMISSION_FAILED &&
-      !set_own_place(submission, operation->cancels))
+      !set_place(submission, operation, operation->cancels))
     fail_for_memory(submission, CP_SENT_NO);
 }
 
@@ -489,15 +486,31 @@ static void take_identity(cp_submission *submission, const cp_digest *digest) {
     cp_operation_set(&submission->operation->id, candidates->ids[0]);
 }
 
+/* An operation of the same offer; NULL without memory. */
+static cp_operation *operation_of(const cp_submission *submission,
+                                  const cp_entry *entry) {
+  const cp_operation *own = submission->operation;
+  cp_operation *operation = cp_calloc(sizeof *operation);
+  if (!operation) return NULL;
+  *operation = CP_OPERATION_NONE;
+  operation->kind = entry->kind;
+  operation->adopted = true;
+  if (cp_operation_set(&operation->publisher, own->publisher) &&
+      cp_operation_set(&operation->offer, own->offer) &&
+      set_place(submission, operation, entry->id))
+    return operation;
+  cp_operation_free(operation);
+  cp_free(operation);
+  return NULL;
+}
+
 static void take_explanation(cp_submission *submission, const cp_clock *clock,
                              const cp_digest *digest) {
   cp_read_machine.take(&submission->list, clock, digest);
   if (submission->list.phase != CP_READ_DONE) return;
   const cp_entry *running = find(submission, digest, is_running);
   submission->phase = CP_SUBMISSION_FAILED;
-  if (!running) return;
-  submission->running_kind = running->kind;
-  set_place(submission, running->id, &submission->running_id, &submission->running_url);
+  if (running) submission->instead = operation_of(submission, running);
 }
 
 static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
@@ -528,9 +541,9 @@ static void release(void *self) {
   cp_submission *submission = self;
   cp_ids_free(&submission->known);
   cp_ids_free(&submission->candidates);
-  cp_free(submission->running_id);
-  cp_free(submission->running_url);
-  submission->running_id = submission->running_url = NULL;
+  if (submission->instead) cp_operation_free(submission->instead);
+  cp_free(submission->instead);
+  submission->instead = NULL;
 }
 
 const cp_machine cp_submission_machine = {next, take, is_decided, release};

@@ -50,9 +50,7 @@ typedef struct cp_submission {
   double until;
   double looks_until; /* when looking up ends */
   int looks;
-  char *running_id; /* of what runs instead, when this was refused; NULL: not known */
-  char *running_url;
-  cp_kind running_kind;
+  cp_operation *instead; /* what runs, when this was refused; NULL: nothing is known */
   cp_code code;
   cp_sent sent;
   bool of_answer;
