@@ -129,8 +129,12 @@ static void admit(cp_tasks *tasks) {
   }
 }
 
+/*
+** A place is given away when all that can be thought has been: a submission that has just
+** read its list goes on before a read that waited longer.
+*/
 cp_task *cp_tasks_next(cp_tasks *tasks) {
-  admit(tasks);
+  if (!tasks->ready.first) admit(tasks);
   cp_task *task = tasks->ready.first;
   if (!task) return NULL;
   leave_list(task);
@@ -215,9 +219,11 @@ static cp_want park(cp_tasks *tasks, cp_task *task, double key) {
   return CP_WANT_NOTHING;
 }
 
+/* What a submission reads before and after its POST is as urgent as that. */
 static void enqueue(cp_tasks *tasks, cp_task *task) {
+  bool first = task->machine == &cp_submission_machine;
   task->stage = CP_STAGE_QUEUED;
-  append(submits(task) ? &tasks->submissions : &tasks->others, task);
+  append(first ? &tasks->submissions : &tasks->others, task);
 }
 
 /* When the exchange is given up, whether it was queued or in flight. */
