@@ -485,6 +485,15 @@ describe("a wait", function()
     fails("operation_lost", client:wait(operation { submitted_at = "2018-03-26T21:44:00Z" }))
   end)
 
+  it("of an offer's operation is lost when versions go back, though its id is known", function()
+    local function version(word, n)
+      return reply(200, ('{"status":"%s","publishingVersion":%d}'):format(word, n))
+    end
+    local named = operation { url = "/api/operations/contoso$contoso-offer$2$preview" }
+    local client = open({ list() }, { version("running", 3), version("succeeded", 2) })
+    fails("operation_lost", client:wait(named))
+  end)
+
   it("goes where the list's id is when a URL is gone", function()
     local moved = operation { url = "/api/elsewhere", submitted_at = "2018-03-26T20:46:00Z" }
     local client, asked = open({ list(entry "a") }, { reply(410), reply(200, '{"status":"complete"}') })

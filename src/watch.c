@@ -194,15 +194,23 @@ static cp_code code_of_end(cp_kind kind, cp_state state) {
   return state == CP_CANCELED ? CP_CODE_OPERATION_CANCELED : CP_CODE_NONE;
 }
 
-/*
-** A URL without an id names whatever operation the offer has: one whose document tells of
-** older versions than the last is another.
-*/
+/* Does the URL name an offer, and so whatever operation that has? */
+static bool is_of_offer(const char *url) {
+  cp_url_names names;
+  bool yes = cp_url_names_read(url, &names) && !names.operation;
+  cp_url_names_free(&names);
+  return yes;
+}
+
+static bool is_before(double version, double last) {
+  return version >= 0 && version < last;
+}
+
+/* There, a document that tells of older versions than the last is another operation's. */
 static bool goes_back(const cp_watch *watch, const cp_digest *digest) {
-  if (watch->operation->id) return false;
-  return (digest->publishing_version >= 0 &&
-          digest->publishing_version < watch->publishing_version) ||
-         (digest->offer_version >= 0 && digest->offer_version < watch->offer_version);
+  return (is_before(digest->publishing_version, watch->publishing_version) ||
+          is_before(digest->offer_version, watch->offer_version)) &&
+         is_of_offer(watch->operation->url);
 }
 
 static void note_versions(cp_watch *watch, const cp_digest *digest) {
