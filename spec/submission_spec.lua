@@ -176,6 +176,13 @@ describe("an unclear submission", function()
     assert.equal("bad gateway", err.message)
   end)
 
+  it("asks no faster than twice a second", function()
+    local lists = { list(), reply(503, "", { ["Retry-After"] = "0" }) }
+    local client, asked = open(lists, { lost }, { retry_delay = 0 })
+    fails("ambiguous", client:golive(OFFER, { reconcile = 10 }))
+    assert.equal(2 + 21, #asked)
+  end)
+
   it("is no other kind, and no offer's newest by right", function()
     local client = open({ list(entry "old"), list(entry("p", { kind = "publish" }), entry "old") },
       { lost })

@@ -11,6 +11,9 @@
 /* The longest delay, in seconds, that the hint of an accepted submission can ask for. */
 #define HINT_MAX 3600.0
 
+/* Seconds between two looks into the list, whatever the service or the options say. */
+#define LOOK_PAUSE 0.5
+
 /* Seconds that the last look into the list, at the end of its time, may take. */
 #define LAST_LOOK 10.0
 
@@ -459,7 +462,7 @@ static void look_later(cp_submission *submission, const cp_clock *clock,
   double delay =
       cp_retry_backoff(&submission->service->retry, ++submission->looks, clock->random);
   if (digest->retry_after >= 0) delay = digest->retry_after;
-  submission->until = fmin(clock->now + delay, submission->looks_until);
+  submission->until = fmin(clock->now + fmax(delay, LOOK_PAUSE), submission->looks_until);
   submission->phase = CP_SUBMISSION_LOOK_UP_LATER;
 }
 
