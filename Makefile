@@ -31,7 +31,7 @@ PARALLEL   = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 export CC
 
-.PHONY: help deps build modules demo test lint format asan tsan valgrind bench clean
+.PHONY: help deps build modules demo test simulate lint format docs asan tsan valgrind fuzz bench clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -75,6 +75,11 @@ demo: deps
 test: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
 	@JOBS=$(JOBS) sh tools/test $(if $(LUAS),--luas "$(LUAS)") $(SPECS)
+
+## make simulate   100,000 go-lives against a simulated service (N=1000000 for more, SEED=7 for that one's trace)
+simulate: deps
+	@sh tools/simulate build/simulate/simulate
+	@build/simulate/simulate $(if $(SEED),-s $(SEED),-n $(or $(N),100000))
 
 ## make lint       luacheck, clang-format, clang-tidy, and the rules of this house
 lint: deps

@@ -1,11 +1,23 @@
 --- What nginx calls when it starts: the parts of the mode that `run` was given.
 
 local clock = require "emulator.clock"
+local handshake = require "emulator.handshake"
 
 local emulator = {}
 
+-- `run` puts the plan there when it was given one.
+local function plan(path)
+  local file = io.open(path, "rb")
+  if not file then return end
+  file:close()
+  require("emulator.faults").load(path)
+end
+
 local load = {
-  service = function() require "emulator.exchange" end,
+  service = function()
+    require "emulator.exchange"
+    plan(ngx.config.prefix() .. "faults.json")
+  end,
   replay = function()
     require("emulator.replay").load(ngx.config.prefix() .. "recording.har")
   end,
@@ -19,8 +31,9 @@ local start = {
 }
 
 -- Before nginx listens: what is wrong is told here, and nginx does not start.
-function emulator.load(mode, speed)
+function emulator.load(mode, speed, tls)
   clock.speed = speed
+  handshake.enabled = tls
   load[mode]()
 end
 

@@ -3,75 +3,58 @@
 local answers = require "emulator.answers"
 local catalog = require "emulator.catalog"
 local exchange = require "emulator.exchange"
+local faults = require "emulator.faults"
+local handshake = require "emulator.handshake"
 local json = require "emulator.json"
 local ledger = require "emulator.ledger"
+local members = require "emulator.members"
 local once = require "emulator.once"
 local seeds = require "emulator.seeds"
+local service = require "emulator.service"
 local timeline = require "emulator.timeline"
 
 local control = {}
-
-local function is(kind)
-  return function(value) return type(value) == kind end
-end
-
-local function one_of(...)
-  local allowed = {}
-  for _, word in ipairs {...} do allowed[word] = true end
-  return function(value) return allowed[value] end
-end
-
-local function positive(value)
-  return type(value) == "number" and value > 0
-end
-
-local function whole(value)
-  return type(value) == "number" and value % 1 == 0 and value > 0
-end
-
-local function http_status(value)
-  return whole(value) and value >= 200 and value <= 599
-end
 
 local function step_id(value)
   return timeline.positions[value]
 end
 
-local function anything()
-  return true
-end
+local is, one_of, whole = members.is, members.one_of, members.whole
 
 local traits = {
   migrated = is "boolean", array = is "boolean", published = is "boolean",
   etag = is "boolean", api_version_in_url = is "boolean", fault = is "string",
-  words = is "table", retry_after = is "number", duration = positive,
+  words = is "table", retry_after = is "number", duration = members.positive,
   type = one_of("vm", "container"), form = one_of("absolute", "relative"),
   header = one_of("Operation-Location", "Location"), failed_step = step_id,
   outcome = one_of("succeeded", "failed", "canceled", "rejected", "blocked"),
 }
 
+local function known_exchange(value)
+  return service.exchanges[value]
+end
+
 local order = {
-  method = is "string", path_contains = is "string", times = whole, status = http_status,
-  headers = is "table", body = anything, take = is "boolean", close = is "boolean",
-  delay = positive, raw = is "string", drip = positive, copies = whole,
+  method = is "string", path_contains = is "string", exchange = known_exchange,
+  occurrence = whole, times = whole, status = members.http_status, headers = is "table",
+  body = members.anything, take = is "boolean", close = is "boolean",
+  reset = is "boolean", delay = members.positive, raw = is "string",
+  drip = members.positive, copies = whole,
 }
 
 -- The body as a table whose members all pass, or nil and what does not.
-local function read(request, members)
+local function read(request, allowed)
   local wishes, why = json.decode_object(request.body)
   if not wishes then return nil, "The body is not JSON: " .. why end
-  for name, value in pairs(wishes) do
-    if not members[name] then return nil, "There is no " .. name .. " to set." end
-    if value ~= json.null and not members[name](value) then
-      return nil, "The value of " .. name .. " is not one it can have."
-    end
-  end
+  local fault = members.fault(wishes, allowed)
+  if fault then return nil, fault end
   return wishes
 end
 
 local function state()
   local counts = ledger.counts()
   counts.once = once.pending()
+  counts.handshakes = handshake.pending()
   return answers.document(200, counts)
 end
 
@@ -79,6 +62,7 @@ local function reset()
   catalog.reset()
   ledger.reset()
   once.reset()
+  handshake.reset()
   return answers.document(200, {})
 end
 
@@ -107,14 +91,21 @@ end
 local function set_once(request)
   local rule, why = read(request, order)
   if not rule then return answers.bad_request(why) end
-  once.order(rule)
+  once.order(members.set(rule))
   return answers.document(200, {once = once.pending()})
+end
+
+local function add_faults(request)
+  local ok, why = faults.plan(request.body)
+  if not ok then return answers.bad_request(why) end
+  return answers.document(200, {once = once.pending(), handshakes = handshake.pending()})
 end
 
 local routes = {
   {"GET", "^/_emulator/state$", state},
   {"POST", "^/_emulator/reset$", reset},
   {"POST", "^/_emulator/once$", set_once},
+  {"POST", "^/_emulator/faults$", add_faults},
   {"POST", "^/_emulator/offers/([^/]+)/([^/]+)$", configure},
 }
 

@@ -27,6 +27,7 @@ function exchange.request()
     method = ngx.req.get_method(), path = ngx.var.uri, uri = ngx.var.request_uri,
     args = ngx.req.get_uri_args(), headers = take_headers(),
     body = ngx.req.get_body_data() or "", origin = exchange.origin(),
+    reused = ngx.var.connection_requests ~= "1",
   }
 end
 
@@ -68,10 +69,11 @@ function exchange.send(answer)
   end
 end
 
--- Whatever it is goes out as it is; nginx closes the connection afterwards.
-local function send_raw(order)
+-- Whatever it is goes out as it is; nginx closes the connection afterwards, or resets it.
+local function send_raw(reply)
   local socket = assert(ngx.req.socket(true))
-  pour(order.raw, order, function(text) return socket:send(text) end)
+  pour(reply.raw, reply, function(text) return socket:send(text) end)
+  if reply.reset then ngx.exit(444) end
 end
 
 local function add_ids(request)
@@ -80,22 +82,23 @@ local function add_ids(request)
 end
 
 local function add_type(reply)
-  if reply.body == "" then return end
+  if reply.body == "" or reply.headers["Content-Type"] then return end
   ngx.header["Content-Type"] = "application/json; charset=utf-8"
 end
 
 local function answer(request)
   local rule = once.take(request)
   if not rule then return service.answer(request) end
+  if rule.fault then ledger.fault() end
   return once.answer(rule, request, service.answer)
 end
 
 function exchange.serve()
   local request = exchange.request()
-  local finish = ledger.request(ngx.var.connection_requests == "1")
+  request.exchange = service.exchange(request)
+  local finish = ledger.request(not request.reused)
   local reply = answer(request)
   finish()
-  if not reply then return exchange.hang_up() end
   if reply.raw then return send_raw(reply) end
   add_ids(request)
   add_type(reply)

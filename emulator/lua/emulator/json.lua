@@ -61,11 +61,21 @@ function json.verbatim(text)
   return setmetatable({text = text}, Verbatim)
 end
 
---- A decoded object, or nil and why not. cjson decodes arrays to tables as well.
-function json.decode_object(text)
+-- cjson decodes objects and arrays alike.
+local function decode(text, opening, expected)
   local value, why = cjson.decode(text)
-  if type(value) == "table" and text:find("^%s*{") then return value end
-  return nil, why or "an object was expected"
+  if type(value) == "table" and text:find("^%s*%" .. opening) then return value end
+  return nil, why or expected .. " was expected"
+end
+
+--- A decoded object, or nil and why not.
+function json.decode_object(text)
+  return decode(text, "{", "an object")
+end
+
+--- A decoded array, or nil and why not.
+function json.decode_array(text)
+  return decode(text, "[", "an array")
 end
 
 return json

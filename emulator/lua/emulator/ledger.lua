@@ -6,7 +6,7 @@ local counts
 
 function ledger.reset()
   counts = {
-    requests = 0, polls = 0, unauthorized = 0, connections = 0,
+    requests = 0, polls = 0, unauthorized = 0, connections = 0, faults = 0,
     in_flight = 0, most_in_flight = 0, submissions = {}, attempts = {},
   }
 end
@@ -24,6 +24,11 @@ end
 
 function ledger.poll()
   counts.polls = counts.polls + 1
+end
+
+--- A fault of a plan has struck.
+function ledger.fault()
+  counts.faults = counts.faults + 1
 end
 
 function ledger.unauthorized()

@@ -34,22 +34,23 @@ end
 local OFFERS = "^/api/publishers/([^/]+)/offers"
 local OFFER = OFFERS .. "/([^/]+)"
 
+-- Method, path, handler, and the name by which faults strike the exchange.
 local routes = {
-  {"GET", "^/api/publishers$", offers.publishers},
-  {"GET", "^/api/offerTypes$", offers.types},
-  {"GET", OFFERS .. "$", of_publisher(offers.list)},
-  {"GET", OFFER .. "$", of_offer(offers.get)},
-  {"PUT", OFFER .. "$", of_publisher(offers.put)},
-  {"GET", OFFER .. "/versions/(%d+)$", of_offer(offers.version)},
-  {"GET", OFFER .. "/slot/(%l+)$", of_offer(offers.slot)},
-  {"GET", OFFER .. "/status$", of_offer(offers.status)},
-  {"POST", OFFER .. "/publish$", of_offer(submissions.publish)},
-  {"POST", OFFER .. "/golive$", of_offer(submissions.golive)},
-  {"POST", OFFER .. "/cancel$", of_offer(submissions.cancel)},
-  {"GET", OFFER .. "/submissions$", of_offer(submissions.list)},
-  {"GET", OFFER .. "/operations/([^/]+)$", of_offer(submissions.operation)},
+  {"GET", "^/api/publishers$", offers.publishers, "publishers"},
+  {"GET", "^/api/offerTypes$", offers.types, "offer_types"},
+  {"GET", OFFERS .. "$", of_publisher(offers.list), "offers"},
+  {"GET", OFFER .. "$", of_offer(offers.get), "offer"},
+  {"PUT", OFFER .. "$", of_publisher(offers.put), "put_offer"},
+  {"GET", OFFER .. "/versions/(%d+)$", of_offer(offers.version), "version"},
+  {"GET", OFFER .. "/slot/(%l+)$", of_offer(offers.slot), "slot"},
+  {"GET", OFFER .. "/status$", of_offer(offers.status), "status"},
+  {"POST", OFFER .. "/publish$", of_offer(submissions.publish), "submit"},
+  {"POST", OFFER .. "/golive$", of_offer(submissions.golive), "submit"},
+  {"POST", OFFER .. "/cancel$", of_offer(submissions.cancel), "cancel"},
+  {"GET", OFFER .. "/submissions$", of_offer(submissions.list), "list"},
+  {"GET", OFFER .. "/operations/([^/]+)$", of_offer(submissions.operation), "poll"},
   {"GET", "^/api/operations/([^/$]+)%$([^/$]+)%$2%$preview$",
-    of_offer(submissions.newest_operation, catalog.find_either)},
+    of_offer(submissions.newest_operation, catalog.find_either), "poll"},
 }
 
 local function unauthorized(request)
@@ -67,6 +68,22 @@ local function other_version(request)
     "Invalid api version. Allowed values are [" .. API_VERSION .. "]")
 end
 
+--- The names of the exchanges there are, each true.
+service.exchanges = {}
+for _, route in ipairs(routes) do service.exchanges[route[4]] = true end
+
+local function plain_path(request)
+  return (request.path:gsub("/$", ""))
+end
+
+--- The name of the exchange that a request begins; nil for none that is known.
+function service.exchange(request)
+  local path = plain_path(request)
+  for _, route in ipairs(routes) do
+    if route[1] == request.method and path:find(route[2]) then return route[4] end
+  end
+end
+
 local function unrouted(allowed)
   if #allowed == 0 then return answers.not_found("The resource") end
   return answers.fault(405, "MethodNotAllowed", "The resource has no such method.",
@@ -74,7 +91,7 @@ local function unrouted(allowed)
 end
 
 local function routed(request)
-  local path, allowed = request.path:gsub("/$", ""), {}
+  local path, allowed = plain_path(request), {}
   for _, route in ipairs(routes) do
     local method, pattern, handler = unpack(route)
     if path:find(pattern) then
