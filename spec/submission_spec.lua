@@ -176,11 +176,11 @@ describe("an unclear submission", function()
     assert.equal("bad gateway", err.message)
   end)
 
-  it("asks no faster than twice a second", function()
+  it("asks no faster than five times a second", function()
     local lists = { list(), reply(503, "", { ["Retry-After"] = "0" }) }
     local client, asked = open(lists, { lost }, { retry_delay = 0 })
     fails("ambiguous", client:golive(OFFER, { reconcile = 10 }))
-    assert.equal(2 + 21, #asked)
+    assert.is_true(#asked > 50 and #asked <= 2 + 51, tostring(#asked))
   end)
 
   it("is no other kind, and no offer's newest by right", function()

@@ -12,7 +12,7 @@
 #define HINT_MAX 3600.0
 
 /* Seconds between two looks into the list, whatever the service or the options say. */
-#define LOOK_PAUSE 0.5
+#define LOOK_PAUSE 0.2
 
 /* Seconds that the last look into the list, at the end of its time, may take. */
 #define LAST_LOOK 10.0
