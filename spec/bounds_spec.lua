@@ -158,6 +158,19 @@ describe("a go live whose answer is", function()
     client = service.client { exchange_timeout = EXCHANGE }
   end)
 
+  -- The answer to the POST, and not to the list that is read before and after it.
+  local function answer(order, more)
+    local whole = { method = "POST" }
+    for name, value in pairs(order) do whole[name] = value end
+    for name, value in pairs(more or {}) do whole[name] = value end
+    service.order(whole)
+  end
+
+  -- One look into the list, where that is needed.
+  local function golive()
+    return live.within(BOUND, client.golive, client, OFFER, { reconcile = 0 })
+  end
+
   local accepted = "HTTP/1.1 202 Accepted\r\nLocation: " .. OPERATION .. "\r\n"
   local location = { Location = OPERATION }
   local packed = { Location = OPERATION, ["Content-Encoding"] = "gzip" }
@@ -173,20 +186,21 @@ describe("a go live whose answer is", function()
   }
   for name, order in pairs(good) do
     it(name .. " is accepted when its header tells where", function()
-      service.order(order)
-      local operation = assert(live.within(BOUND, client.golive, client, OFFER))
+      answer(order)
+      local operation = assert(golive())
       assert.truthy(operation.url:find(OPERATION, 1, true), operation.url)
-      assert.equal(1, service.state().requests)
+      assert.falsy(operation.adopted)
+      assert.equal(2, service.state().requests)
     end)
   end
 
   -- A status that refuses is definite, even when the body that explains it was lost.
   it("refused and cut short is refused", function()
-    service.order { raw = "HTTP/1.1 409 Conflict\r\nContent-Length: 1000\r\n\r\n{" }
-    local err = live.fails("conflict", live.within(BOUND, client.golive, client, OFFER))
+    answer { raw = "HTTP/1.1 409 Conflict\r\nContent-Length: 1000\r\n\r\n{" }
+    local err = live.fails("conflict", golive())
     assert.equal(409, err.http_status)
     assert.equal("yes", err.sent)
-    assert.equal(1, service.state().requests)
+    assert.equal(3, service.state().requests)
   end)
 
   -- What may have been taken: the word for it, and how much of it is known.
@@ -195,19 +209,28 @@ describe("a go live whose answer is", function()
     ["no byte"] = { { raw = "" }, "maybe" },
     ["half a status line"] = { { raw = "HTTP/1.1 2" }, "maybe" },
     ["a header line of 200 kB"] = { { raw = OK .. "X: " .. ("x"):rep(200000) } },
-    ["silence"] = { { delay = 60 }, "maybe" },
+    ["silence"] = { { status = 202, delay = 60 }, "maybe" },
     ["a slow status"] = { { raw = "HTTP/1.1 202 Accepted", drip = 1 }, "maybe" },
     ["a 202 without a URL"] = { { status = 202, body = "{}" }, "yes" },
     ["a 200 of another server"] = { { status = 200, body = "<html>" }, "yes" },
   }
   for name, case in pairs(unclear) do
     it(name .. " is ambiguous, and one request", function()
-      service.order(case[1])
-      local err =
-        live.fails("ambiguous", live.within(BOUND, client.golive, client, OFFER))
+      answer(case[1])
+      local err = live.fails("ambiguous", golive())
       assert.truthy(not case[2] or case[2] == err.sent, err.sent)
       assert.equal("golive", err.intent.kind)
-      assert.equal(1, service.state().requests)
+      assert.equal(3, service.state().requests)
+      assert(client:offer_status(OFFER))
+    end)
+
+    it(name .. " is adopted when it was taken, and one request", function()
+      answer(case[1], { take = true })
+      local operation, err = golive()
+      assert(operation, tostring(err))
+      assert.is_true(operation.adopted)
+      assert.equal(3, service.state().requests)
+      assert.equal(1, service.count("submissions", OFFER))
       assert(client:offer_status(OFFER))
     end)
   end
@@ -220,10 +243,83 @@ describe("a go live whose answer is", function()
   }
   for name, value in pairs(unusable) do
     it("a URL " .. name .. " is refused, and known to be sent", function()
-      service.order { raw = "HTTP/1.1 202 Accepted\r\nLocation: " .. value .. "\r\n\r\n" }
-      local err = live.fails("untrusted_url", client:golive(OFFER))
+      answer { raw = "HTTP/1.1 202 Accepted\r\nLocation: " .. value .. "\r\n\r\n" }
+      local err = live.fails("untrusted_url", golive())
       assert.equal("yes", err.sent)
-      assert.equal(1, service.state().requests)
+      assert.equal(3, service.state().requests)
     end)
   end
+end)
+
+describe("a go live whose list is", function()
+  local service = live.service("--speed", "600")
+  local client
+
+  before_each(function()
+    client = service.client {
+      retries = 0, retry_delay = 0.1, exchange_timeout = EXCHANGE,
+    }
+  end)
+
+  local function lists(order)
+    local whole = { path_contains = "/submissions/" }
+    for name, value in pairs(order) do whole[name] = value end
+    service.order(whole)
+  end
+
+  -- The answer, and the code of a go live that can't read it before it submits.
+  local unreadable = {
+    ["null"] = { { body = "null" }, "protocol" },
+    ["an object"] = { { body = "{}" }, "protocol" },
+    ["no JSON"] = { { body = "<html>" }, "protocol" },
+    ["arrays in each other"] = { { body = ("["):rep(deep) }, "protocol" },
+    ["cut short"] = { { raw = OK .. "Content-Length: 99\r\n\r\n[]" }, "network" },
+    ["64 MiB"] = { { body = (" "):rep(65536), copies = 1024 }, "too_large" },
+    ["a bomb"] = { { body = gzipped(2 ^ 24), headers = gzip }, "too_large" },
+    ["noise"] = { { raw = "noise\r\n" }, "protocol" },
+    ["silence"] = { { delay = 60 }, "timeout" },
+  }
+  for name, case in pairs(unreadable) do
+    it(name .. " is not followed by a POST", function()
+      lists(case[1])
+      local err = live.fails(case[2], live.within(BOUND, client.golive, client, OFFER))
+      assert.equal("no", err.sent)
+      assert.is_nil(err.intent)
+      assert.equal(1, service.state().requests)
+      assert.equal(0, service.count("attempts", OFFER))
+    end)
+
+    -- However it is answered, only time ends a look-up; a silent answer has its own.
+    it(name .. " after a POST that nobody answered is passed over", function()
+      service.order { method = "POST", close = true, take = true }
+      local operation, err = live.within(BOUND, client.golive, client, OFFER, {
+        reconcile = 3 * live.patience, before_send = function() lists(case[1]) end,
+      })
+      assert(operation, tostring(err))
+      assert.is_true(operation.adopted)
+      assert.equal(4, service.state().requests)
+      assert.equal(1, service.count("attempts", OFFER))
+    end)
+  end
+
+  it("unreadable to the end leaves it ambiguous", function()
+    service.order { method = "POST", close = true, take = true }
+    local err = live.fails("ambiguous", live.within(BOUND, client.golive, client, OFFER, {
+      reconcile = 0.3,
+      before_send = function() lists { body = "<html>", times = 1000 } end,
+    }))
+    assert.equal("maybe", err.sent)
+    assert.equal("golive", err.intent.kind)
+    assert.equal(1, service.count("attempts", OFFER))
+  end)
+
+  it("unreadable after a refusal leaves it refused", function()
+    service.order { method = "POST", status = 409 }
+    local err = live.fails("conflict", live.within(BOUND, client.golive, client, OFFER, {
+      before_send = function() lists { body = "<html>", times = 1000 } end,
+    }))
+    assert.equal("yes", err.sent)
+    assert.equal(409, err.http_status)
+    assert.is_nil(err.operation)
+  end)
 end)

@@ -78,15 +78,27 @@ describe("the host", function()
     assert.equal(before, after)
   end)
 
+  -- The signals that each thread of this process blocks, sorted. Read by the process itself:
+  -- while it starts another one, it blocks them all for a moment.
+  local function signal_masks()
+    local directory, masks = ("/proc/%d/task/"):format(calls.pid()), {}
+    local list = io.popen("ls " .. directory)
+    local threads = list:read "*a"
+    list:close()
+    for thread in threads:gmatch "%d+" do
+      local file = assert(io.open(directory .. thread .. "/status"))
+      masks[#masks + 1] = file:read "*a":match "\nSigBlk:%s*(%x+)\n"
+      file:close()
+    end
+    table.sort(masks)
+    return masks
+  end
+
   it("has no thread beside its own that takes a signal", function()
     if variant == "valgrind" then return end -- the masks are its own
     local client = service.client()
     assert(client:offer_status(OFFER))
-    local list = io.popen(("cat /proc/%d/task/*/status"):format(calls.pid()))
-    local masks = {}
-    for line in list:lines() do masks[#masks + 1] = line:match "^SigBlk:%s*(%x+)$" end
-    list:close()
-    table.sort(masks)
+    local masks = signal_masks()
     assert.matches("^0+$", masks[1])
     assert.truthy(masks[2])
     -- All of the first 31 but KILL and STOP. (A sanitizer may have a thread of its own.)
@@ -99,11 +111,13 @@ describe("the host", function()
   local function fork(server, how)
     server.configure("spec-waits", { duration = 1e6 })
     server.order { path_contains = "/spec-parent/", times = 2, delay = 0.3 }
+    server.order { path_contains = "/spec-listed/submissions/", delay = 0.3 }
     server.order { path_contains = "/spec-child-left/", delay = 30 }
     local environment = server.environment { CA = server.ca }
     local ended = live.run(script("forked", how), environment)
     assert.equal(0, ended.status, ended.output)
     assert.equal(1, server.count("attempts", "spec-parent"))
+    assert.equal(1, server.count("attempts", "spec-listed"))
     assert.equal(1, server.count("attempts", "spec-child"))
     assert.equal(1, server.count("attempts", "spec-unsent"))
   end
@@ -145,13 +159,19 @@ end)
 describe("a client", function()
   local service = live.service("--speed", "600")
 
-  -- A task whose request is with the service, which takes its time.
-  local function hanging(options)
-    service.order { delay = 30 }
-    local client = service.client(options)
+  -- A task one of whose requests is with the service, which takes its time: the POST, if
+  -- the order does not say otherwise.
+  local function hanging(order)
+    order = order or { method = "POST" }
+    order.delay = 30
+    service.order(order)
+    local client = service.client()
     local task = client:start("golive", OFFER)
-    client:step(0)
-    service.await_in_flight(1)
+    live.await(function()
+      client:step(0.01)
+      local state = service.state()
+      return state.once == 0 and state.in_flight == 1
+    end)
     return client, task
   end
 
@@ -183,13 +203,24 @@ describe("a client", function()
       endpoint = service.address, publisher = "contoso", token = "x",
     }
     local gone = setmetatable({ client }, { __mode = "v" })
-    client:start("golive", OFFER)
+    client:start("golive", OFFER, { reconcile = false })
     client:step(0)
     service.await_in_flight(1)
     client = nil -- luacheck: ignore
     live.within(1, collectgarbage)
     collectgarbage()
     assert.is_nil(gone[1])
+  end)
+
+  it("cancels a task that reads its list, and nothing was sent", function()
+    local client, task = hanging { path_contains = "/submissions/" }
+    live.within(1, task.cancel, task)
+    assert.is_true(task:done())
+    local err = live.fails("canceled", task:result())
+    assert.equal("no", err.sent)
+    assert.is_nil(err.intent)
+    assert(client:offer_status(OFFER))
+    assert.equal(0, service.count("attempts", OFFER))
   end)
 
   it("never waits in step(0)", function()
@@ -221,14 +252,14 @@ describe("a client", function()
   end)
 
   it("has no more requests in flight than max_connections", function()
-    service.order { times = 20, delay = 0.1 }
+    service.order { times = 40, delay = 0.05 }
     local client = service.client { max_connections = 2 }
     local tasks = {}
     for i = 1, 20 do tasks[i] = client:start("golive", "spec-many-" .. i) end
     live.within(10, steps_to_end, client)
     for _, task in ipairs(tasks) do assert(task:result()) end
     assert.equal(2, service.state().most_in_flight)
-    assert.equal(20, service.state().requests)
+    assert.equal(40, service.state().requests) -- a list and a POST for each
   end)
 
   it("lets submissions go before reads that wait longer", function()

@@ -5,6 +5,9 @@ local live = require "spec.host.live"
 local calls = live.calls
 local OFFER = "spec-tls"
 
+-- Options of a go live, by what it asks for first.
+local beginnings = { ["its list"] = {}, ["its POST"] = { reconcile = false } }
+
 -- A port of this machine where nobody listens.
 local function dead_port()
   local fd, port = calls.listen()
@@ -30,15 +33,17 @@ describe("an https endpoint", function()
     for i = 1, 5 do
       assert.truthy(assert(tasks[i]:result()).url:find("/" .. OFFER .. i .. "/", 1, true))
     end
-    assert.equal(5, service.state().requests)
+    assert.equal(10, service.state().requests) -- a list and a POST for each
   end)
 
   local function assert_refused(client)
-    local err = live.fails("tls", client:golive(OFFER))
-    assert.equal("no", err.sent)
-    assert.is_false(err.retryable)
-    assert.is_nil(err.intent)
-    assert.falsy(err.message:find "[\r\n]")
+    for _, wishes in pairs(beginnings) do
+      local err = live.fails("tls", client:golive(OFFER, wishes))
+      assert.equal("no", err.sent)
+      assert.is_false(err.retryable)
+      assert.is_nil(err.intent)
+      assert.falsy(err.message:find "[\r\n]")
+    end
     live.fails("tls", client:offer_status(OFFER))
     assert.equal(0, service.state().requests)
   end
@@ -70,16 +75,18 @@ describe("an https endpoint", function()
     assert(service.client():offer_status(OFFER))
   end)
 
-  it("that speaks no TLS is refused", function()
-    local fd, port = calls.listen()
-    local client = service.client { retries = 0, endpoint = "https://127.0.0.1:" .. port }
-    local task = client:start("golive", OFFER)
-    client:step(0)
-    assert(calls.answer(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 1))
-    repeat until client:step(10) == 0
-    calls.close(fd)
-    assert.equal("no", live.fails("tls", task:result()).sent)
-  end)
+  for name, wishes in pairs(beginnings) do
+    it("that speaks no TLS is refused: " .. name, function()
+      local fd, port = calls.listen()
+      local client = service.client { retries = 0, endpoint = "https://127.0.0.1:" .. port }
+      local task = client:start("golive", OFFER, wishes)
+      client:step(0)
+      assert(calls.answer(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 1))
+      repeat until client:step(10) == 0
+      calls.close(fd)
+      assert.equal("no", live.fails("tls", task:result()).sent)
+    end)
+  end
 end)
 
 describe("a proxy", function()
@@ -107,9 +114,9 @@ describe("a proxy", function()
 
   -- A go live at a far origin by a proxy of ours, which answers so: the request's head,
   -- and the result.
-  local function golive_by_proxy(answer, start)
+  local function golive_by_proxy(answer, start, wishes)
     local fd, port = calls.listen()
-    local client, task = start("http://127.0.0.1:" .. port)
+    local client, task = start("http://127.0.0.1:" .. port, wishes)
     client:step(0)
     local head = assert(calls.answer(fd, answer, 5), "nobody came to the proxy")
     live.within(10, function() repeat until client:step(1) == 0 end)
@@ -117,12 +124,12 @@ describe("a proxy", function()
     return head, task:result()
   end
 
-  local function by_option(address)
+  local function by_option(address, wishes)
     local client = plain.client {
       endpoint = "https://origin.invalid", proxy = address, retries = 0,
       headers = { ["X-Own"] = "1" },
     }
-    return client, client:start("golive", OFFER)
+    return client, client:start("golive", OFFER, wishes)
   end
 
   local refusals = {
@@ -132,29 +139,35 @@ describe("a proxy", function()
     ["hangs up"] = "",
     ["speaks something else"] = "SSH-2.0-OpenSSH_9.2\r\n",
   }
-  for name, answer in pairs(refusals) do
-    it("that " .. name .. " sees no token, and nothing was sent", function()
-      local head, result, err = golive_by_proxy(answer, by_option)
-      assert.matches("^CONNECT origin%.invalid:443 HTTP/1%.1\r\n", head)
-      local lower = head:lower()
-      for _, secret in ipairs { "secret", "authorization", "x%-own", "x%-ms%-" } do
-        assert.falsy(lower:find(secret), head)
-      end
-      live.fails({ "connect", "network", "protocol" }, result, err)
-      assert.equal("no", err.sent)
-    end)
+  local function assert_unsent(codes, result, err)
+    live.fails(codes, result, err)
+    assert.equal("no", err.sent)
+    assert.is_nil(err.intent)
   end
 
-  it("that agrees is the way to TLS, and no way around it", function()
-    local head, result, err = golive_by_proxy("HTTP/1.1 200 OK\r\n\r\nno TLS", by_option)
-    assert.matches("^CONNECT ", head)
-    live.fails("tls", result, err)
-    assert.equal("no", err.sent)
-  end)
+  for first, wishes in pairs(beginnings) do
+    for name, answer in pairs(refusals) do
+      it(("that %s sees no token, and nothing was sent: %s"):format(name, first), function()
+        local head, result, err = golive_by_proxy(answer, by_option, wishes)
+        assert.matches("^CONNECT origin%.invalid:443 HTTP/1%.1\r\n", head)
+        local lower = head:lower()
+        for _, secret in ipairs { "secret", "authorization", "x%-own", "x%-ms%-" } do
+          assert.falsy(lower:find(secret), head)
+        end
+        assert_unsent({ "connect", "network", "protocol" }, result, err)
+      end)
+    end
 
-  it("nobody runs is a connection that failed", function()
-    local client = by_option("http://127.0.0.1:" .. dead_port())
-    local err = live.fails("connect", client:golive(OFFER))
-    assert.equal("no", err.sent)
-  end)
+    it("that agrees is the way to TLS, and no way around it: " .. first, function()
+      local answer = "HTTP/1.1 200 OK\r\n\r\nno TLS"
+      local head, result, err = golive_by_proxy(answer, by_option, wishes)
+      assert.matches("^CONNECT ", head)
+      assert_unsent("tls", result, err)
+    end)
+
+    it("nobody runs is a connection that failed: " .. first, function()
+      local client = by_option("http://127.0.0.1:" .. dead_port())
+      assert_unsent("connect", client:golive(OFFER, wishes))
+    end)
+  end
 end)

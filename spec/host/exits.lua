@@ -6,7 +6,7 @@ local cloudpartner = require "cloudpartner"
 local how, seconds, secure = arg[1], tonumber(arg[2]), arg[3]
 local client = cloudpartner.new {}
 assert(client:offer_status "spec-other")
-client:start("golive", "spec-exits")
+client:start("golive", "spec-exits", { reconcile = false })
 client:start("offer_status", "spec-exits")
 client:step(0)
 

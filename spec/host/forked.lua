@@ -1,11 +1,12 @@
--- Forks while a submission, a read and a wait are under way. The child's copies end;
--- the parent's go on; both can begin new ones. Argument: how the child exits. $CA is the
--- authority to trust, if any.
+-- Forks while a submission, the list before another one, a read and a wait are under way.
+-- The child's copies end; the parent's go on; both can begin new ones. Argument: how the
+-- child exits. $CA is the authority to trust, if any.
 
 local calls = require "spec.host.calls"
 local cloudpartner = require "cloudpartner"
 
 local how = arg[1]
+local AT_ONCE = { reconcile = false } -- the POST, without a list before it
 local options = { ca_file = os.getenv "CA", retries = 0 }
 local client = cloudpartner.new(options)
 
@@ -18,7 +19,8 @@ end
 local function begin()
   local running = assert(client:golive "spec-waits")
   local tasks = {
-    client:start("golive", "spec-parent"), client:start("offer_status", "spec-parent"),
+    client:start("golive", "spec-parent", AT_ONCE), client:start("golive", "spec-listed"),
+    client:start("offer_status", "spec-parent"),
     client:start("wait", running, { timeout = 0.3 }),
   }
   client:step(0.05)
@@ -40,7 +42,7 @@ local function be_child(tasks)
   end
   assert(client:offer_status "spec-child")
   assert(cloudpartner.new(options):golive "spec-child")
-  local left = client:start("golive", "spec-child-left")
+  local left = client:start("golive", "spec-child-left", AT_ONCE)
   client:step(0)
   assert(not left:done())
   if how == "exit" then os.exit(0) end
@@ -53,7 +55,8 @@ local function be_parent(tasks, pid)
   assert(unsent:result())
   assert(tasks[1]:result())
   assert(tasks[2]:result())
-  local status, err = tasks[3]:result()
+  assert(tasks[3]:result())
+  local status, err = tasks[4]:result()
   assert(status == nil and err.code == "deadline", tostring(err))
   local ended = calls.wait(pid, 10)
   assert(ended == 0, "the child ended with " .. ended)

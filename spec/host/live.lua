@@ -6,7 +6,8 @@
 --       local service = live.service("--speed", "600")
 --       it("is sent once", function()
 --         service.order { method = "POST", close = true }
---         live.fails("ambiguous", service.client():golive "spec-offer")
+--         local operation, err = service.client():golive("spec-offer", { reconcile = 0 })
+--         live.fails("ambiguous", operation, err)
 --       end)
 --     end)
 
