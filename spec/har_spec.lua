@@ -441,11 +441,12 @@ describe("a recorder", function()
   end)
 
   it("takes no more than a moment for a long text", function()
+    local patience = os.getenv "VARIANT" == "valgrind" and 10 or 1
     local started = os.clock()
     for _, part in ipairs { "a", "eyJ", "%40", "a.", '"', "sig%25" } do
       answered(part:rep(50000))
     end
-    assert.is_true(os.clock() - started < 5)
+    assert.is_true(os.clock() - started < 5 * patience)
   end)
 
   it("stops", function()

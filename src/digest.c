@@ -153,15 +153,14 @@ static double until_date(const cp_text *headers, const char *value, size_t lengt
 }
 
 /*
-** By how much the service's clock is ahead of ours. Its Date is cut to the second and as
-** old as the answer took to come: a difference within that is none.
+** By how much the service's clock is ahead of ours, at least: its Date is cut to the second
+** and as old as the answer took to come.
 */
-static double read_skew(const cp_answer *answer, double wall) {
+static double read_skew(const cp_text *headers, double wall) {
   size_t length;
-  const char *date = cp_header(&answer->headers, "date", &length);
+  const char *date = cp_header(headers, "date", &length);
   double then = date ? cp_http_date(date, length) : -1;
-  double ahead = then - wall, doubt = 1 + answer->seconds;
-  return then < 0 || (ahead <= 0 && ahead + doubt > 0) ? 0 : ahead;
+  return then < 0 ? 0 : then - wall;
 }
 
 /* The first hint that can be read; those in milliseconds are the finer ones. */
@@ -196,7 +195,7 @@ void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) 
       .publishing_version = -1,
       .offer_version = -1,
       .began = -1,
-      .skew = read_skew(answer, wall),
+      .skew = read_skew(&answer->headers, wall),
       .retry_after = read_hint(&answer->headers, wall),
   };
   digest->location = read_location(&answer->headers, &digest->location_length);

@@ -59,7 +59,7 @@ typedef struct cp_digest {
   bool certificate_refused;
   int http_status;
   double retry_after; /* seconds, from any of the hints; -1: none */
-  double skew; /* seconds that the service's clock is ahead of ours; 0: not known */
+  double skew; /* seconds that the service's clock is ahead of ours at least; or 0 */
   const char *location; /* of the operation, within the answer's headers; or NULL */
   size_t location_length;
 
@@ -76,8 +76,8 @@ typedef struct cp_digest {
 
 /*
 ** Fills all that status line and headers tell; the document's part is left at zero.
-** `wall` is the time in Unix seconds, for a hint that is a date where the server tells
-** none of its own.
+** `wall` is the time in Unix seconds at which it came: what the server's clock is held
+** against.
 */
 void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest);
 

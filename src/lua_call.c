@@ -9,6 +9,7 @@
 #include "lua_document.h"
 #include "lua_json.h"
 #include "lua_operation.h"
+#include "url.h"
 
 /* Requests */
 
@@ -17,12 +18,18 @@ static bool add_line(cp_text *headers, const char *name, const char *value) {
          cp_text_putc(headers, '\n');
 }
 
+/* Those of a request, but for the token, are not longer. */
+static size_t size_of_headers(const cp_client *client, const cp_task *task) {
+  size_t size = 256 + strlen(client->headers);
+  if (task->headers) size += strlen(task->headers);
+  if (task->if_match) size += strlen(task->if_match);
+  return size;
+}
+
 /* Room for all of it, so that the token is written once and wiped once. */
 static bool reserve_headers(const cp_client *client, const cp_task *task,
                             cp_text *headers) {
-  size_t size = 256 + strlen(client->headers) + strlen(client->token.text);
-  if (task->headers) size += strlen(task->headers);
-  if (task->if_match) size += strlen(task->if_match);
+  size_t size = size_of_headers(client, task) + strlen(client->token.text);
   return cp_text_reserve(headers, size);
 }
 
@@ -233,11 +240,9 @@ static int call_transport(lua_State *L) {
 }
 
 /* What its response raises (it may have metamethods) is what the transport raised. */
-cp_answer *cp_call_transport(lua_State *L, int env, cp_client *client,
-                             const cp_request *request) {
+void cp_call_transport(lua_State *L, int env, cp_client *client,
+                       const cp_request *request, cp_answer *answer) {
   int top = lua_gettop(L);
-  cp_answer *answer = cp_calloc(sizeof *answer);
-  if (!answer) return NULL;
   lua_pushcfunction(L, call_transport);
   lua_pushvalue(L, env);
   lua_pushlightuserdata(L, (void *)request);
@@ -251,7 +256,6 @@ cp_answer *cp_call_transport(lua_State *L, int env, cp_client *client,
                                         : "the transport raised an error");
   }
   lua_settop(L, top);
-  return answer;
 }
 
 /* log */
@@ -262,13 +266,13 @@ static void set_number(lua_State *L, const char *name, double value) {
 }
 
 static void set_request(lua_State *L, const cp_lua_task *task) {
-  cp_text url = {0};
+  int event = lua_gettop(L);
+  cp_text url = cp_borrow(L, CP_URL_MAX);
+  bool ok = cp_add_url(task->client, &task->task, &url);
+  lua_pushlstring(L, url.data, ok ? strcspn(url.data, "?") : 0);
+  lua_setfield(L, event, "url");
+  lua_settop(L, event);
   set(L, "method", cp_api_method(task->task.todo.as.send.endpoint));
-  if (cp_add_url(task->client, &task->task, &url)) {
-    lua_pushlstring(L, url.data, strcspn(url.data, "?"));
-    lua_setfield(L, -2, "url");
-  }
-  cp_text_free(&url);
 }
 
 static void set_answer(lua_State *L, const cp_answer *answer) {
@@ -311,22 +315,31 @@ static void push_event(lua_State *L, const cp_lua_task *task, const cp_clock *cl
     set_wait(L, of, clock);
 }
 
+/* Pushes the request of an exchange that has ended, without the token. */
+static void push_sent(lua_State *L, const cp_lua_task *task) {
+  cp_endpoint endpoint = task->task.todo.as.send.endpoint;
+  int top = lua_gettop(L);
+  cp_text url = cp_borrow(L, CP_URL_MAX);
+  cp_request request = {
+      .method = cp_api_method(endpoint),
+      .timeout = task->client->service.exchange_timeout,
+      .headers = cp_borrow(L, size_of_headers(task->client, &task->task)),
+      .body = cp_api_is_submission(endpoint) ? task->task.body : NULL,
+  };
+  cp_add_url(task->client, &task->task, &url);
+  cp_add_headers(task->client, task, false, &request.headers);
+  request.url = url.data;
+  push_request(L, &request);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
 /* Pushes request and answer of an exchange that has ended, for `observe`. */
 static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
   const cp_answer *answer = task->task.answer;
-  cp_request request = {.method = cp_api_method(task->task.todo.as.send.endpoint),
-                        .timeout = task->client->service.exchange_timeout};
-  cp_text url = {0};
-  bool ok = cp_add_url(task->client, &task->task, &url) &&
-            cp_add_headers(task->client, task, false, &request.headers);
-  request.url = ok ? url.data : "";
-  request.body =
-      cp_api_is_submission(task->task.todo.as.send.endpoint) ? task->task.body : NULL;
   lua_createtable(L, 0, 5);
-  push_request(L, &request);
+  push_sent(L, task);
   lua_setfield(L, -2, "request");
-  cp_text_free(&url);
-  cp_text_free_secret(&request.headers);
   set_number(L, "seconds", answer->seconds);
   set_number(L, "started_at", clock->wall - answer->seconds);
   if (answer->failure) set(L, "error", cp_code_name(cp_code_of_failure(answer->failure)));

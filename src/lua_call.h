@@ -13,9 +13,9 @@
 */
 bool cp_ask_token(lua_State *L, int env, cp_client *client, double now);
 
-/* Hands a request to the `transport`; always gives an answer, NULL without memory. */
-cp_answer *cp_call_transport(lua_State *L, int env, cp_client *client,
-                             const cp_request *request);
+/* Hands a request to the `transport`, and fills in its answer, whatever comes of it. */
+void cp_call_transport(lua_State *L, int env, cp_client *client,
+                       const cp_request *request, cp_answer *answer);
 
 /*
 ** Tells `log` (and `observe`, an answer) of the task's event; false with what was

@@ -26,6 +26,12 @@ cp_client *cp_check_client(lua_State *L, int index) {
   return client;
 }
 
+cp_text cp_borrow(lua_State *L, size_t size) {
+  char *memory = lua_newuserdatauv(L, size + 1, 0);
+  *memory = '\0';
+  return (cp_text){.data = memory, .size = size + 1, .limit = size};
+}
+
 int cp_push_env(lua_State *L, int index) {
   lua_getuservalue(L, index);
   return lua_gettop(L);

@@ -67,6 +67,12 @@ cp_client *cp_to_client(lua_State *L, int index);
 /* A copy of a text in C's memory, NULL of NULL; raises without memory. */
 char *cp_keep(lua_State *L, const char *text);
 
+/*
+** Pushes memory of Lua's for an empty text of up to `size` bytes, which is not to be
+** freed: a raise leaves nothing behind.
+*/
+cp_text cp_borrow(lua_State *L, size_t size);
+
 /* Pushes the environment of the client or task at `index`; gives its stack index. */
 int cp_push_env(lua_State *L, int index);
 

@@ -19,6 +19,7 @@ typedef struct drive {
   cp_lua_task *task;
   cp_clock clock;
   cp_request request; /* here, so that a raise leaves no token behind */
+  cp_answer *answer;  /* likewise, of a transport: until the task has it */
 } drive;
 
 /*
@@ -106,19 +107,25 @@ static bool make_request(const drive *d, cp_request *request) {
 }
 
 static void exchange_by_transport(lua_State *L, drive *d, cp_request *request) {
-  cp_answer *answer = cp_call_transport(L, d->env, d->client, request);
-  cp_request_free(request);
   double began = d->clock.now;
-  bool goes_on = d->task->task.stage != CP_STAGE_ENDED && read_clock(L, d);
-  if (goes_on && answer) {
-    answer->seconds = d->clock.now - began;
-    cp_token_blot(&d->client->token, answer);
-    cp_task_answered(&d->client->tasks, &d->task->task, answer);
+  d->answer = cp_calloc(sizeof *d->answer);
+  if (d->answer) cp_call_transport(L, d->env, d->client, request, d->answer);
+  cp_request_free(request);
+  if (!d->answer) {
+    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
     return;
   }
-  if (answer) cp_answer_free(answer);
-  cp_free(answer);
-  if (goes_on) answer_failure(d, CP_FAIL_NETWORK, CP_SENT_MAYBE, "not enough memory");
+  if (d->task->task.stage == CP_STAGE_ENDED || !read_clock(L, d)) return;
+  d->answer->seconds = d->clock.now - began;
+  cp_token_blot(&d->client->token, d->answer);
+  cp_task_answered(&d->client->tasks, &d->task->task, d->answer);
+  d->answer = NULL;
+}
+
+static void free_drive(drive *d) {
+  cp_request_free(&d->request);
+  if (d->answer) cp_answer_free(d->answer);
+  cp_free(d->answer);
 }
 
 static void exchange(lua_State *L, drive *d) {
@@ -216,7 +223,7 @@ static void drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *ta
   lua_pushlightuserdata(L, &d);
   lua_pushvalue(L, top + 2);
   bool ok = lua_pcall(L, 3, 0, 0) == 0;
-  cp_request_free(&d.request);
+  free_drive(&d);
   d.env = env;
   if (!ok) raise(L, &d);
   if (task->task.stage == CP_STAGE_ENDED) cp_task_stop(L, env, task, CP_CODE_NONE);

@@ -58,6 +58,12 @@ static void push_words(lua_State *L, const char *text) {
   make_line(L);
 }
 
+/* What is said of these without an answer is that nothing was sent: not here. */
+static const char *happened_by_answer(cp_code code) {
+  bool refused = code == CP_CODE_NOT_FOUND || code == CP_CODE_CONFLICT;
+  return refused ? "without explanation" : happened(code);
+}
+
 /* Pushes the message of an error that speaks of an answer. */
 static void push_message_of_answer(lua_State *L, const cp_task *task,
                                    const cp_said *said) {
@@ -72,7 +78,7 @@ static void push_message_of_answer(lua_State *L, const cp_task *task,
   } else if (code == CP_CODE_AMBIGUOUS && answer->http_status / 100 == 2) {
     lua_pushliteral(L, "accepted, but without the URL of the operation");
   } else {
-    lua_pushstring(L, happened(code));
+    lua_pushstring(L, happened_by_answer(code));
   }
 }
 

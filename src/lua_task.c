@@ -142,12 +142,9 @@ static void copy_text(lua_State *L, int from, const char *field, int to,
     lua_pop(L, 1);
 }
 
-/* Pushes the operation's URL. What it is written to is Lua's: a raise leaves nothing. */
 static void push_url(lua_State *L, const cp_service *service,
                      const cp_operation *operation) {
-  char *memory = lua_newuserdatauv(L, CP_URL_MAX + 1, 0);
-  cp_text url = {.data = memory, .size = CP_URL_MAX + 1, .limit = CP_URL_MAX};
-  *memory = '\0';
+  cp_text url = cp_borrow(L, CP_URL_MAX);
   cp_api_url(service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
   lua_pushlstring(L, url.data, url.length);
   lua_remove(L, -2);

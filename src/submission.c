@@ -382,6 +382,7 @@ static cp_url_verdict locate(cp_submission *submission, const cp_digest *digest)
 static void accept(cp_submission *submission, const cp_clock *clock,
                    const cp_digest *digest) {
   cp_operation *operation = submission->operation;
+  operation->submitted_at = clock->wall; /* it may have been sent again for a new token */
   if (digest->retry_after >= 0)
     operation->poll_after = clock->wall + fmin(digest->retry_after, HINT_MAX);
   bool identifies = submission->knows && !operation->id;

@@ -291,8 +291,9 @@ static void note_sent(cp_task *task, cp_sent sent) {
   if (submits(task) || task->machine == &cp_read_machine) task->sent = sent;
 }
 
-static cp_want launch(cp_task *task) {
+static cp_want launch(cp_task *task, const cp_clock *clock) {
   task->stage = CP_STAGE_FLIGHT;
+  task->launched = clock->now;
   note_sent(task, CP_SENT_MAYBE);
   return CP_WANT_EXCHANGE;
 }
@@ -315,7 +316,7 @@ static cp_want advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
     case CP_STAGE_THINK: return think(tasks, task, clock);
     case CP_STAGE_ADMITTED: task->stage = CP_STAGE_REQUEST; return CP_WANT_TOKEN;
     case CP_STAGE_REQUEST: return tell(tasks, task, CP_EVENT_REQUEST, CP_STAGE_LAUNCH);
-    case CP_STAGE_LAUNCH: return launch(task);
+    case CP_STAGE_LAUNCH: return launch(task, clock);
     case CP_STAGE_QUEUED: return await_answer(tasks, task, clock);
     case CP_STAGE_FLIGHT: return await_answer(tasks, task, clock);
     case CP_STAGE_ANSWERED: return tell(tasks, task, CP_EVENT_ANSWER, CP_STAGE_DIGEST);
@@ -385,13 +386,18 @@ static void digest_document(cp_task *task, cp_document document, cp_digest *dige
     digest_status(task, document, digest);
 }
 
+/* When the answer came: it may have lain long until somebody stepped. */
+static double arrival(const cp_task *task, const cp_clock *clock) {
+  return clock->wall - fmax(clock->now - task->launched - task->answer->seconds, 0);
+}
+
 /*
 ** A status that was understood needs no answer any more; it may be long until the next.
 */
 void cp_task_digest(cp_task *task, const cp_clock *clock) {
   cp_digest digest;
   cp_document document = cp_api_document(task->todo.as.send.endpoint);
-  cp_digest_headers(task->answer, clock->wall, &digest);
+  cp_digest_headers(task->answer, arrival(task, clock), &digest);
   digest_document(task, document, &digest);
   if (task->of_post || !task->posted) task->hint = digest.retry_after;
   task->renewed = false;

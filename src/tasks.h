@@ -70,6 +70,7 @@ typedef struct cp_task {
   cp_event event;
   cp_sent sent;    /* did the last request reach the service? */
   double deadline; /* by cp_clock.now */
+  double launched; /* likewise, the exchange */
   cp_todo todo;
   cp_outcome outcome;
   cp_answer *answer; /* the last one; kept only while somebody may ask for it */
