@@ -29,9 +29,12 @@ endif
 # A make that was given -j shares out its own jobs.
 PARALLEL   = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
+# Where clang-format has a say; tools/lint asks it the same.
+LAID_OUT   = src bench examples fuzz simulate oom
+
 export CC
 
-.PHONY: help deps build modules demo test simulate lint format docs asan tsan valgrind fuzz bench clean
+.PHONY: help deps build modules demo test kills simulate lint format docs asan tsan valgrind oom fuzz bench clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -76,6 +79,12 @@ test: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
 	@JOBS=$(JOBS) sh tools/test $(if $(LUAS),--luas "$(LUAS)") $(SPECS)
 
+## make kills      300 jobs killed with SIGKILL under Lua 5.4 and LuaJIT, and found again
+##                 (N=1000, LUAS="5.4 luajit")
+kills: deps
+	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
+	@JOBS=$(JOBS) sh tools/kills $(or $(N),300) $(patsubst 5.%,lua5.%,$(or $(LUAS),5.4 luajit))
+
 ## make simulate   100,000 go-lives against a simulated service (N=1000000 for more, SEED=7 for that one's trace)
 simulate: deps
 	@sh tools/simulate build/simulate/simulate
@@ -88,7 +97,11 @@ lint: deps
 
 ## make format     lay out the C sources as clang-format has it
 format:
-	@clang-format -i $(wildcard src/*.[ch] bench/*.[ch] examples/*.[ch] fuzz/*.[ch])
+	@clang-format -i $(wildcard $(LAID_OUT:%=%/*.[ch]))
+
+## make docs       docs/faults.md, from the tables of spec/faults
+docs:
+	@lua5.4 tools/faults.lua >docs/faults.md
 
 ## make asan       the specs with address and undefined behaviour sanitizers (also: tsan, valgrind)
 asan tsan valgrind: deps
@@ -96,6 +109,16 @@ asan tsan valgrind: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) build LUA=5.4 VARIANT=$@ CC=gcc
 	@JOBS=$(JOBS) sh tools/instrumented $@ sh tools/test --luas 5.4 \
 	  $(or $(SPECS),$(filter-out spec/package_spec.lua,$(wildcard spec/*_spec.lua)))
+
+## make oom        fails every allocation in turn, Lua's and the module's (STEP=7: every seventh)
+oom: deps
+	@CC=gcc sh tools/oom $(STEP)
+
+## make fuzz       libFuzzer on what reads the service's text: SECONDS=5 of each, or RUNS=10000000
+##                 (TARGETS="url words" some of them, COVERAGE=1 the lines that the corpora reach)
+fuzz: deps
+	@sh tools/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RUNS),--runs $(RUNS)) \
+	  $(if $(COVERAGE),--coverage) $(TARGETS)
 
 ## make bench      how fast it is
 bench: deps

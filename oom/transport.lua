@@ -1,0 +1,119 @@
+-- Go-lives, and all that stands around them, over a transport in the process: the first
+-- function is for failing memory, the second must work afterwards. TOKEN is the host's.
+
+local cloudpartner = require "cloudpartner"
+
+local OFFERS = "/api/publishers/contoso/offers/o"
+local DOCUMENT = [[{"status":"%s","messages":[{"messageHtml":"<b>m</b>","level":"error"}],
+  "steps":[{"id":"live","stepName":"Live","status":"inProgress","progressPercentage":5,
+  "messages":[{"messageHtml":"x","level":"information","timestamp":"t"}]}]}]]
+local CLIENT = "the client"
+
+local client
+
+local function reply(status, body, headers)
+  return { status = status, headers = headers or {}, body = body }
+end
+
+local function entry(id, kind, state)
+  return ('{"id":"%s","submissionType":"%s","submissionState":"%s","version":636576975611768314,'
+    .. '"slot":"production","changedTime":"2018-03-26T21:46:01Z"}'):format(id, kind, state)
+end
+
+local function list(...) return reply(200, "[" .. table.concat({ ... }, ",") .. "]") end
+
+-- What the service answers, by what is asked for: a list of answers in turn, the last for ever.
+local function service(answers)
+  return function(request)
+    local name = request.url:match "([^/?]+)/?%?"
+    local turn = answers[name] or answers.other
+    return #turn > 1 and table.remove(turn, 1) or turn[1]
+  end
+end
+
+-- Without a `now` that is the caller's, time would pass.
+local function open(answers, options)
+  local time = 1522100760
+  local given = {
+    publisher = "contoso", transport = service(answers), token = function() return TOKEN, 60 end,
+    now = function() return time end, random = function() return 0.5 end,
+    sleep = function(seconds) time = time + seconds end,
+    headers = { ["X-Job"] = { "a", "b" } }, user_agent = CLIENT, log = function() end,
+  }
+  for name, value in pairs(options or {}) do given[name] = value end
+  return cloudpartner.new(given)
+end
+
+local LOST = reply(500, '{"error":{"code":"E","message":"m"}}', { ["x-ms-request-id"] = "r" })
+local OLD = entry("old", "golive", "complete")
+
+-- Unclear, found in the list, followed over a failed poll and a moved URL to its end.
+local function go_live()
+  client = open {
+    submissions = { list(OLD), list(entry("new", "golive", "running"), OLD) },
+    golive = { LOST },
+    other = { reply(200, DOCUMENT:format "running", { Location = "/api/moved" }), LOST,
+              reply(200, DOCUMENT:format "succeeded") },
+  }
+  client:observe(function() end)
+  local operation = assert(client:golive("o", {
+    before_send = function() end, notification_emails = { "a@example.com" }, if_match = "*",
+    headers = { ["X-Call"] = "c" },
+  }))
+  assert(operation.id == "new" and operation.adopted)
+  local status = assert(operation:wait { on_progress = function() end })
+  assert(status.state == "succeeded" and #status.steps == 1)
+  client:close()
+end
+
+local function be_refused()
+  client = open {
+    submissions = { list(OLD), list(entry("p", "publish", "running")) },
+    golive = { reply(409, '{"error":{"code":"InProgress","details":[{"code":"c"}]}}') },
+    cancel = { reply(202) },
+  }
+  local _, err = client:golive "o"
+  assert(err.code == "conflict" and err.operation.id == "p", tostring(err))
+  local task = client:start("operations", "o", { status = "running" })
+  repeat until client:step(60) == 0
+  assert(#task:result() == 1)
+  local cancel = assert(client:cancel "o")
+  assert(cancel.cancels == "p")
+  client:close()
+end
+
+-- From an earlier process: an intent, an operation, a time.
+local function resume()
+  client = open {
+    submissions = { list(entry("b", "golive", "running"), entry("a", "golive", "running")) },
+    other = { reply(200, DOCUMENT:format "running") },
+  }
+  local intent = { format = 1, kind = "golive", offer = "o", client_request_id = "g",
+                   time = "2018-03-26T21:46:00Z", seen = { "a" } }
+  local operation = assert(client:resume(intent))
+  assert(operation.id == "b")
+  assert(assert(client:status(operation)).state == "running")
+  intent.seen = {}
+  local _, err = client:resume(intent, { reconcile = 0 })
+  assert(err.code == "ambiguous" and #err.details == 2, tostring(err))
+  assert(client:golive("o", { adopt = 1522100760 }))
+  local task = client:start("wait", OFFERS .. "/operations/a", { interval = 5 })
+  client:step()
+  task:cancel()
+  assert(select(2, task:result()).code == "canceled")
+  client:close()
+end
+
+local function work()
+  go_live()
+  be_refused()
+  resume()
+end
+
+local function check()
+  if client then client:close() end
+  collectgarbage()
+  work()
+end
+
+return work, check
