@@ -153,8 +153,8 @@ static double until_date(const cp_text *headers, const char *value, size_t lengt
 }
 
 /*
-** By how much the service's clock is ahead of ours, at least: its Date is cut to the second
-** and as old as the answer took to come.
+** By how much the service's clock is ahead of ours, at least: its Date is cut to the
+** second and as old as the answer took to come.
 */
 static double read_skew(const cp_text *headers, double wall) {
   size_t length;
