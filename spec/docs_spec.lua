@@ -414,7 +414,10 @@ describe("the objects are documented:", function()
   end)
 end)
 
-local pages = { "README.md", "docs/reference.md", "docs/testing.md", "docs/architecture.md" }
+local pages = {
+  "README.md", "docs/reference.md", "docs/testing.md", "docs/architecture.md", "docs/resuming.md",
+  "docs/security.md",
+}
 
 local function blocks(path, language)
   local list = {}
