@@ -311,7 +311,7 @@ describe("a job that is killed", function()
   local function assert_not_the_earlier(way, moment)
     in_directory(function(directory)
       local earlier = submit_earlier "spec-kill"
-      if way == "adopt" then calls.poll(-1, 1.1) end -- a time is to the second
+      if way == "adopt" then calls.poll(-1, 2.5) end -- two times cut to the second
       local job = killed_at(moment, fates[1], directory, "spec-kill")
       local found = resume(service, "spec-kill", directory, way, 10, job.began)
       assert(found.id, found.message)

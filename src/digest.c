@@ -80,14 +80,22 @@ double cp_http_date(const char *text, size_t length) {
   return seconds_since_1970(year, month_number(month), day, hour, minute, second);
 }
 
+/* Reads a point and digits, if they are there, cut to the millisecond; `*at` moves on. */
+static int read_milliseconds(const char **at) {
+  int milliseconds = 0, unit = 100;
+  if ((*at)[0] != '.' || !strspn(*at + 1, "0123456789")) return 0;
+  for ((*at)++; **at >= '0' && **at <= '9'; (*at)++, unit /= 10)
+    milliseconds += (**at - '0') * unit;
+  return milliseconds;
+}
+
 double cp_iso_time_read(const char *text) {
-  int year, month, day, hour, minute, second, used = 0, milliseconds = 0;
+  int year, month, day, hour, minute, second, used = 0;
   if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
              &second, &used) != 6)
     return -1;
   text += used;
-  if (*text == '.' && sscanf(text + 1, "%3d", &milliseconds) == 1)
-    text += 1 + strspn(text + 1, "0123456789");
+  int milliseconds = read_milliseconds(&text);
   if (strcmp(text, "Z") != 0) return -1;
   double whole = seconds_since_1970(year, month, day, hour, minute, second);
   return whole < 0 ? -1 : whole + milliseconds / 1000.0;
@@ -125,10 +133,10 @@ static double bounded(double seconds) {
 
 /* A decimal number, whatever the locale; a negative one counts as zero. */
 static bool read_number(const char *text, size_t length, double *number) {
-  bool negative = length && *text == '-', fraction = false;
+  bool negative = length && *text == '-', fraction = false, digits = false;
   size_t i = negative;
   double value = 0, unit = 1;
-  if (i == length || length > 300) return false;
+  if (length > 300) return false;
   for (; i < length; i++) {
     if (text[i] == '.' && !fraction) {
       fraction = true;
@@ -137,9 +145,10 @@ static bool read_number(const char *text, size_t length, double *number) {
     if (text[i] < '0' || text[i] > '9') return false;
     value = value * 10 + (text[i] - '0');
     if (fraction) unit *= 10;
+    digits = true;
   }
   *number = negative ? 0 : value / unit;
-  return true;
+  return digits;
 }
 
 /* A date counts by the server's own clock, so that ours may be wrong; else by ours. */

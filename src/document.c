@@ -211,9 +211,15 @@ static bool read_word_member(cp_json *json, bool is_kind, cp_entry *entry) {
   return true;
 }
 
+/* Reads a string as it stands there; an empty one for anything else. */
+static bool read_id(cp_json *json, cp_json_text *id) {
+  *id = (cp_json_text){0};
+  return cp_json_peek(json) == '"' ? cp_json_string(json, id) : cp_json_skip(json);
+}
+
 static bool read_entry_member(cp_json *json, const cp_json_text *key, cp_json_text *id,
                               cp_entry *entry) {
-  if (cp_json_is(key, "id") && cp_json_peek(json) == '"') return cp_json_string(json, id);
+  if (cp_json_is(key, "id")) return read_id(json, id);
   if (cp_json_is(key, "version")) return read_began(json, &entry->began);
   if (cp_json_is(key, "changedTime")) return read_time(json, &entry->changed);
   bool is_kind = cp_json_is(key, "submissionType");
@@ -224,6 +230,7 @@ static bool read_entry_member(cp_json *json, const cp_json_text *key, cp_json_te
 
 /* Something without an id that could be asked for is no entry. */
 static bool add_entry(list *to, const cp_json_text *id, const cp_entry *entry) {
+  if (id->length == 0) return true;
   if (!grow(to) || !cp_text_reserve(&to->ids, id->length + 1)) return false;
   char *place = to->ids.data + to->ids.length;
   size_t length = cp_json_unescape(id, place);

@@ -282,7 +282,7 @@ static void look_at_problem(lua_State *L, int from, cp_said *said) {
                       lua_tostring(L, -1));
       lua_replace(L, text);
     }
-  said->message = text;
+  if (lua_rawlen(L, text)) said->message = text;
   lua_settop(L, text);
 }
 
@@ -321,7 +321,7 @@ static void look_into_text(lua_State *L, int index, cp_said *said) {
     look_into(L, lua_gettop(L), said, 1);
   if (said->message || !length) return;
   push_plain(L, text, length);
-  said->message = lua_gettop(L);
+  if (lua_rawlen(L, -1)) said->message = lua_gettop(L);
 }
 
 void cp_push_error_body(lua_State *L, const cp_answer *answer, cp_said *said) {
@@ -394,8 +394,10 @@ static bool push_steps_reason(lua_State *L, int status) {
 static bool push_error_reason(lua_State *L, int status) {
   cp_said said = {0};
   lua_getfield(L, status, "error");
-  if (lua_istable(L, -1)) look_into(L, lua_gettop(L), &said, 0);
-  if (lua_type(L, -1) == LUA_TSTRING && !said.message) said.message = lua_gettop(L);
+  int error = lua_gettop(L);
+  if (lua_istable(L, error)) look_into(L, error, &said, 0);
+  bool text = lua_type(L, error) == LUA_TSTRING && lua_rawlen(L, error);
+  if (text) said.message = error;
   if (said.message) lua_pushvalue(L, said.message);
   return said.message != 0;
 }

@@ -41,7 +41,8 @@ static unsigned long numbered(const char *digits) {
   bool hex = *digits == 'x' || *digits == 'X';
   unsigned long c = strtoul(digits + hex, NULL, hex ? 16 : 10);
   bool surrogate = c >= 0xd800 && c <= 0xdfff;
-  return c >= ' ' && c <= 0x10ffff && !surrogate ? c : 0;
+  bool control = c < ' ' || (c >= 0x7f && c < 0xa0);
+  return !control && c <= 0x10ffff && !surrogate ? c : 0;
 }
 
 /* The character that an entity names, without & and ;; 0 for one that is not known. */

@@ -70,7 +70,7 @@ static bool same_part(CURLU *a, CURLU *b, CURLUPart part) {
 
 static bool same_origin(CURLU *a, CURLU *b) {
   return same_part(a, b, CURLUPART_SCHEME) && same_part(a, b, CURLUPART_HOST) &&
-         same_part(a, b, CURLUPART_PORT);
+         same_part(a, b, CURLUPART_ZONEID) && same_part(a, b, CURLUPART_PORT);
 }
 
 static bool has_user(CURLU *url) {
@@ -175,7 +175,8 @@ static bool is_below(const char *base, const char *location, size_t length) {
   if (length <= base_length || memcmp(location, base, base_length) != 0) return false;
   const char *path = location + base_length;
   return *path == '/' && is_plain(path, length - base_length) && !strstr(path, "/.") &&
-         !strstr(path, "//") && strstr(path, "?api-version=");
+         !strstr(path, "//") &&
+         strncmp(path + strcspn(path, "?"), "?api-version=", 13) == 0;
 }
 
 static cp_url_verdict resolve(CURLU *url, CURLU *origin, const char *location,

@@ -42,6 +42,20 @@ static int calls_pid(lua_State *L) {
   return 1;
 }
 
+/*
+** kill(seconds): ends this process by SIGKILL then, whatever it is at. No shell does it: a
+** process with threads can't be forked under every tool.
+*/
+static int calls_kill(lua_State *L) {
+  int after = milliseconds(L, 1);
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+  struct itimerspec when = {.it_value = {after / 1000, after % 1000 * 1000000L + 1}};
+  timer_t timer;
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) return failed(L, "timer_create");
+  if (timer_settime(timer, 0, &when, NULL) != 0) return failed(L, "timer_settime");
+  return 0;
+}
+
 /* fork(): 0 in the child, the child's id in the parent. */
 static int calls_fork(lua_State *L) {
   pid_t pid = fork();
@@ -142,7 +156,8 @@ static int calls_close(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"now", calls_now},       {"pid", calls_pid},     {"fork", calls_fork},
     {"wait", calls_wait},     {"poll", calls_poll},   {"listen", calls_listen},
-    {"answer", calls_answer}, {"close", calls_close}, {NULL, NULL},
+    {"answer", calls_answer}, {"close", calls_close}, {"kill", calls_kill},
+    {NULL, NULL},
 };
 
 int luaopen_calls(lua_State *L);

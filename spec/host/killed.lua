@@ -29,10 +29,15 @@ local function write(path, text)
   assert(file:close())
 end
 
+local function be_killed()
+  calls.kill(0)
+  calls.poll(-1, 60)
+end
+
 -- Whole or not at all, whenever this process ends.
 local function save(name, text)
   write(place(name .. ".new"), text)
-  if name == "intent" and how == "writing" then os.execute("kill -9 " .. calls.pid()) end
+  if name == "intent" and how == "writing" then be_killed() end
   assert(os.rename(place(name .. ".new"), place(name)))
 end
 
@@ -45,11 +50,8 @@ end
 
 local function before_send(intent)
   save("intent", cjson.encode(intent))
-  if how == "announced" then os.execute("kill -9 " .. calls.pid()) end
-  if how == "leaving" then
-    os.execute(("{ sleep %f; kill -9 %d; } &"):format(seconds, calls.pid()))
-    calls.poll(-1, 0.012) -- as long as such a shell needs to begin, and some more
-  end
+  if how == "announced" then be_killed() end
+  if how == "leaving" then calls.kill(seconds) end
 end
 
 local function submit()
