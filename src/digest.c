@@ -70,12 +70,13 @@ static int month_number(const char *name) {
 
 double cp_http_date(const char *text, size_t length) {
   char copy[32], month[4];
-  int day, year, hour, minute, second;
+  int day, year, hour, minute, second, used = 0;
   if (length >= sizeof copy) return -1;
   memcpy(copy, text, length);
   copy[length] = '\0';
-  if (sscanf(copy, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour,
-             &minute, &second) != 6)
+  if (sscanf(copy, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT%n", &day, month, &year, &hour,
+             &minute, &second, &used) != 6 ||
+      used == 0)
     return -1;
   return seconds_since_1970(year, month_number(month), day, hour, minute, second);
 }
