@@ -162,17 +162,6 @@ static double until_date(const cp_text *headers, const char *value, size_t lengt
   return then < 0 ? -1 : bounded(then - (now < 0 ? wall : now));
 }
 
-/*
-** By how much the service's clock is ahead of ours, at least: its Date is cut to the
-** second and as old as the answer took to come.
-*/
-static double read_skew(const cp_text *headers, double wall) {
-  size_t length;
-  const char *date = cp_header(headers, "date", &length);
-  double then = date ? cp_http_date(date, length) : -1;
-  return then < 0 ? 0 : then - wall;
-}
-
 /* The first hint that can be read; those in milliseconds are the finer ones. */
 static double read_hint(const cp_text *headers, double wall) {
   static const char *const in_ms[] = {"retry-after-ms", "x-ms-retry-after-ms"};
@@ -196,6 +185,11 @@ static const char *read_location(const cp_text *headers, size_t *length) {
   return value && *length ? value : NULL;
 }
 
+double cp_digest_skew(const cp_digest *digest) {
+  double then = digest->date ? cp_http_date(digest->date, digest->date_length) : -1;
+  return then < 0 ? 0 : then - digest->came;
+}
+
 void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) {
   *digest = (cp_digest){
       .failure = answer->failure,
@@ -205,8 +199,9 @@ void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) 
       .publishing_version = -1,
       .offer_version = -1,
       .began = -1,
-      .skew = read_skew(&answer->headers, wall),
+      .came = wall,
       .retry_after = read_hint(&answer->headers, wall),
   };
+  digest->date = cp_header(&answer->headers, "date", &digest->date_length);
   digest->location = read_location(&answer->headers, &digest->location_length);
 }

@@ -59,7 +59,9 @@ typedef struct cp_digest {
   bool certificate_refused;
   int http_status;
   double retry_after; /* seconds, from any of the hints; -1: none */
-  double skew; /* seconds that the service's clock is ahead of ours at least; or 0 */
+  double came;        /* when the answer did, Unix seconds */
+  const char *date;   /* the service's own time, within the answer's headers; or NULL */
+  size_t date_length;
   const char *location; /* of the operation, within the answer's headers; or NULL */
   size_t location_length;
 
@@ -80,6 +82,12 @@ typedef struct cp_digest {
 ** against.
 */
 void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest);
+
+/*
+** By how many seconds the service's clock is ahead of ours, at least: its Date is cut to
+** the second and as old as the answer took to come. 0 when it tells none.
+*/
+double cp_digest_skew(const cp_digest *digest);
 
 /*
 ** Finds a header by name in any letter case; NULL, or its value without blanks around

@@ -196,7 +196,7 @@ static bool is_running_alike(const cp_submission *submission, const cp_digest *d
 
 /* By the service's clock, as the time of an operation's beginning is. */
 static double since(const cp_submission *submission, const cp_digest *digest) {
-  return submission->policy.since + digest->skew;
+  return submission->policy.since + cp_digest_skew(digest);
 }
 
 /* Began at or after that time. */

@@ -41,19 +41,19 @@ typedef struct cp_submission {
     CP_SUBMISSION_DONE,
     CP_SUBMISSION_FAILED
   } phase;
-  cp_read list;
-  bool knows;        /* the list was read before the POST, and so `known` is all of it */
-  cp_ids known;      /* the ids that were there before */
-  cp_ids candidates; /* those that may be this submission's; looked at from `judged` on */
-  size_t judged;
-  int repetitions;
-  double until;
-  double looks_until; /* when looking up ends */
-  int looks;
-  cp_operation *instead; /* what runs, when this was refused; NULL: nothing is known */
+  bool knows;     /* the list was read before the POST, and so `known` is all of it */
+  bool of_answer; /* this and the next two: how it fails, when it does */
   cp_code code;
   cp_sent sent;
-  bool of_answer;
+  cp_read list;
+  cp_ids known;      /* the ids that were there before */
+  cp_ids candidates; /* those that may be this submission's; looked at from `judged` on */
+  unsigned judged;
+  int repetitions;
+  int looks;
+  double until;
+  double looks_until;    /* when looking up ends */
+  cp_operation *instead; /* what runs, when this was refused; NULL: nothing is known */
 } cp_submission;
 
 extern const cp_machine cp_submission_machine;
