@@ -48,8 +48,10 @@ deps:
 ## make build      build/<version>/cloudpartner.so; LUA=5.1, 5.2, 5.3, 5.4 (the default) or luajit
 build: $(DIR)/cloudpartner.so
 
+# Whoever runs the old one keeps it: a module that is written over crashes them.
 $(DIR)/cloudpartner.so: $(OBJECTS)
-	$(CC) $(SHARED) $(INSTRUMENT) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+	$(CC) $(SHARED) $(INSTRUMENT) $(LDFLAGS) -o $@.new $(OBJECTS) $(LIBS)
+	@mv $@.new $@
 
 # Every flag is in one file: short lines to read, and objects are remade when a flag changes.
 $(DIR)/obj/%.o: src/%.c $(DIR)/flags
