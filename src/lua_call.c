@@ -61,10 +61,13 @@ static bool refuse(lua_State *L, const char *reason) {
   return false;
 }
 
-/* With the two results of the token function on top of the stack. */
-static bool take_token(lua_State *L, cp_client *client, double now) {
-  int token = lua_gettop(L) - 1, left = token + 1;
-  if (lua_isnil(L, token) && lua_type(L, left) == LUA_TSTRING) return false;
+/* With the two results of the token function from `token` on. */
+static bool take_token(lua_State *L, cp_client *client, int token, double now) {
+  int left = token + 1;
+  if (lua_isnil(L, token) && lua_type(L, left) == LUA_TSTRING) {
+    lua_pushvalue(L, left);
+    return false;
+  }
   if (lua_type(L, token) != LUA_TSTRING)
     return refuse(L, "the token function returned no string");
   size_t length;
@@ -79,18 +82,11 @@ static bool take_token(lua_State *L, cp_client *client, double now) {
   return refuse(L, "not enough memory");
 }
 
-bool cp_ask_token(lua_State *L, int env, cp_client *client, double now) {
-  if (cp_token_serves(&client->token, now)) return true;
-  if (!client->asks_token) return refuse(L, client->no_token);
-  if (client->is_asking) return refuse(L, "the token function called its own client");
-  lua_getfield(L, env, "token");
-  client->is_asking = true;
-  bool ok = lua_pcall(L, 0, 2, 0) == 0;
-  client->is_asking = false;
-  if (!client->open) return refuse(L, "the client was closed");
-  if (ok) return take_token(L, client, now);
-  if (lua_type(L, -1) != LUA_TSTRING)
+bool cp_take_token(lua_State *L, cp_client *client, const cp_came *came, double now) {
+  if (came->ok) return take_token(L, client, came->first, now);
+  if (lua_type(L, came->first) != LUA_TSTRING)
     return refuse(L, "the token function raised an error");
+  lua_pushvalue(L, came->first);
   return false;
 }
 
@@ -229,32 +225,33 @@ static void take_results(lua_State *L, int response, size_t max_body, cp_answer 
     take_failure(L, response + 1, answer);
 }
 
-/* With the environment, the request, the answer and its bound on the stack. */
-static int call_transport(lua_State *L) {
-  cp_answer *answer = lua_touserdata(L, 3);
-  lua_getfield(L, 1, "transport");
-  push_request(L, lua_touserdata(L, 2));
-  lua_call(L, 1, 3);
-  take_results(L, 5, (size_t)lua_tonumber(L, 4), answer);
+/* With the answer, its bound and the transport's three results on the stack. */
+static int take_protected(lua_State *L) {
+  take_results(L, 3, (size_t)lua_tonumber(L, 2), lua_touserdata(L, 1));
   return 0;
 }
 
+static void fail_by_raise(lua_State *L, int raised, cp_answer *answer) {
+  answer->http_status = 0;
+  cp_text_clear(&answer->headers);
+  fail(answer, CP_FAIL_NETWORK, CP_SENT_MAYBE,
+       lua_type(L, raised) == LUA_TSTRING ? lua_tostring(L, raised)
+                                          : "the transport raised an error");
+}
+
 /* What its response raises (it may have metamethods) is what the transport raised. */
-void cp_call_transport(lua_State *L, int env, cp_client *client,
-                       const cp_request *request, cp_answer *answer) {
+void cp_take_answer(lua_State *L, const cp_client *client, const cp_came *came,
+                    cp_answer *answer) {
   int top = lua_gettop(L);
-  lua_pushcfunction(L, call_transport);
-  lua_pushvalue(L, env);
-  lua_pushlightuserdata(L, (void *)request);
+  if (!came->ok) {
+    fail_by_raise(L, came->first, answer);
+    return;
+  }
+  lua_pushcfunction(L, take_protected);
   lua_pushlightuserdata(L, answer);
   lua_pushnumber(L, (lua_Number)client->max_body);
-  if (lua_pcall(L, 4, 0, 0) != 0) {
-    answer->http_status = 0;
-    cp_text_clear(&answer->headers);
-    fail(answer, CP_FAIL_NETWORK, CP_SENT_MAYBE,
-         lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
-                                        : "the transport raised an error");
-  }
+  for (int i = 0; i < 3; i++) lua_pushvalue(L, came->first + i);
+  if (lua_pcall(L, 5, 0, 0) != 0) fail_by_raise(L, lua_gettop(L), answer);
   lua_settop(L, top);
 }
 
@@ -354,15 +351,7 @@ static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock 
   lua_setfield(L, -2, "response");
 }
 
-bool cp_tell(lua_State *L, int env, cp_client *client, const cp_lua_task *task,
-             const cp_clock *clock) {
-  if (client->has_log) {
-    lua_getfield(L, env, "log");
-    push_event(L, task, clock);
-    if (lua_pcall(L, 1, 0, 0) != 0) return false;
-  }
-  bool observes = client->has_observer && task->task.event == CP_EVENT_ANSWER;
-  if (!observes || task->task.stage == CP_STAGE_ENDED) return true;
+bool cp_observe(lua_State *L, int env, const cp_lua_task *task, const cp_clock *clock) {
   lua_getfield(L, env, "observe");
   push_exchange(L, task, clock);
   return lua_pcall(L, 1, 0, 0) == 0;
@@ -370,16 +359,49 @@ bool cp_tell(lua_State *L, int env, cp_client *client, const cp_lua_task *task,
 
 /* on_progress, before_send */
 
-bool cp_call_back(lua_State *L, int env, const cp_lua_task *task) {
+/* Pushes the function that the machine asks for; nil when its caller gave none. */
+static void push_call(lua_State *L, int env, const cp_lua_task *task) {
   bool announces = task->task.todo.as.call == CP_CALL_BEFORE_SEND;
   lua_getfield(L, env, "calls");
   cp_rawgetp(L, -1, task);
-  if (!lua_istable(L, -1)) return true;
-  lua_getfield(L, -1, announces ? "before_send" : "on_progress");
-  if (!lua_isfunction(L, -1)) return true;
-  if (announces)
+  if (lua_istable(L, -1))
+    lua_getfield(L, -1, announces ? "before_send" : "on_progress");
+  else
+    lua_pushnil(L);
+}
+
+bool cp_has_call(lua_State *L, int env, const cp_lua_task *task) {
+  int top = lua_gettop(L);
+  push_call(L, env, task);
+  bool given = lua_isfunction(L, -1);
+  lua_settop(L, top);
+  return given;
+}
+
+static void push_subject(lua_State *L, const cp_lua_task *task) {
+  if (task->task.todo.as.call == CP_CALL_BEFORE_SEND)
     cp_push_intent(L, task);
   else
     cp_push_status(L, task);
-  return lua_pcall(L, 1, 0, 0) == 0;
+}
+
+int cp_push_function(lua_State *L, int env, const cp_lua_task *task,
+                     const cp_clock *clock, const cp_request *request) {
+  static const char *const names[] = {[CP_FUNCTION_TOKEN] = "token",
+                                      [CP_FUNCTION_LOG] = "log",
+                                      [CP_FUNCTION_TRANSPORT] = "transport"};
+  int top = lua_gettop(L);
+  if (task->function == CP_FUNCTION_CALL)
+    push_call(L, env, task);
+  else
+    lua_getfield(L, env, names[task->function]);
+  if (lua_gettop(L) > top + 1) lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  switch (task->function) {
+    case CP_FUNCTION_LOG: push_event(L, task, clock); break;
+    case CP_FUNCTION_TRANSPORT: push_request(L, request); break;
+    case CP_FUNCTION_CALL: push_subject(L, task); break;
+    default: break;
+  }
+  return lua_gettop(L) - top;
 }

@@ -1,31 +1,41 @@
 /*
 ** lua_call.h - the caller's functions, called between two steps by whoever drives a task
-** None of them raises here: what a function of the caller's raised is left on the stack.
+** `cp_push_...` gives a function with its arguments, and `cp_take_...` takes what came of
+** the call: who calls it, the driver or a coroutine, is not seen here.
 */
 #ifndef CP_LUA_CALL_H
 #define CP_LUA_CALL_H
 
 #include "lua_client.h"
 
-/*
-** Sees to a token that serves; false when there is none, with the reason pushed as a
-** string.
-*/
-bool cp_ask_token(lua_State *L, int env, cp_client *client, double now);
-
-/* Hands a request to the `transport`, and fills in its answer, whatever comes of it. */
-void cp_call_transport(lua_State *L, int env, cp_client *client,
-                       const cp_request *request, cp_answer *answer);
+/* What a call came to: its three results, or what it raised, from stack index `first`. */
+typedef struct cp_came {
+  bool ok;
+  int first;
+} cp_came;
 
 /*
-** Tells `log` (and `observe`, an answer) of the task's event; false with what was
-** raised.
+** Pushes the function that the task is at, and its arguments; gives the number of
+** values. `request`: for the transport.
 */
-bool cp_tell(lua_State *L, int env, cp_client *client, const cp_lua_task *task,
-             const cp_clock *clock);
+int cp_push_function(lua_State *L, int env, const cp_lua_task *task,
+                     const cp_clock *clock, const cp_request *request);
 
-/* Makes the call that the task's machine asks for; false with what was raised. */
-bool cp_call_back(lua_State *L, int env, const cp_lua_task *task);
+/*
+** Takes the token that the token function returned; false when it is none, with the
+** reason pushed as a string.
+*/
+bool cp_take_token(lua_State *L, cp_client *client, const cp_came *came, double now);
+
+/* Fills in the transport's answer, whatever came of it. */
+void cp_take_answer(lua_State *L, const cp_client *client, const cp_came *came,
+                    cp_answer *answer);
+
+/* Does the task's machine ask for a function that its caller gave? */
+bool cp_has_call(lua_State *L, int env, const cp_lua_task *task);
+
+/* Tells `observe` of the task's answer; false with what it raised. */
+bool cp_observe(lua_State *L, int env, const cp_lua_task *task, const cp_clock *clock);
 
 /*
 ** Appends the headers of a task's request, "Name: value\n" for each; with the token, if

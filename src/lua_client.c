@@ -248,6 +248,7 @@ static void make_env(lua_State *L) {
   set_table(L, "tasks");
   set_table(L, "calls");
   set_table(L, "raised");
+  set_table(L, "wakes");
   set_operation_metatable(L);
 }
 
@@ -285,6 +286,7 @@ int cp_client_new(lua_State *L) {
 
 /* close */
 
+/* Pushes a table of those that it stopped. */
 static void stop_tasks(lua_State *L, int env) {
   lua_getfield(L, env, "tasks");
   int tasks = lua_gettop(L);
@@ -295,7 +297,6 @@ static void stop_tasks(lua_State *L, int env) {
   }
   lua_newtable(L);
   lua_setfield(L, env, "tasks");
-  lua_settop(L, tasks - 1);
 }
 
 static void free_client(cp_client *client) {
@@ -315,19 +316,23 @@ static void free_client(cp_client *client) {
 static int client_close(lua_State *L) {
   cp_client *client = cp_to_client(L, 1);
   bool open = client->open;
+  if (!open) return 0;
   client->open = false;
-  if (open) stop_tasks(L, cp_push_env(L, 1));
+  int env = cp_push_env(L, 1);
+  stop_tasks(L, env);
   free_client(client);
+  cp_wake_holders(L, env, env + 1);
   return 0;
 }
 
 /*
 ** Results of tasks, and calls that were being made, need the service's texts until
-** here.
+** here. Nobody is woken: who holds a task holds its client.
 */
 static int client_gc(lua_State *L) {
   cp_client *client = cp_to_client(L, 1);
-  client_close(L);
+  if (client->open) stop_tasks(L, cp_push_env(L, 1));
+  free_client(client);
   cp_free(client->service.base);
   cp_free(client->service.api_version);
   client->service = (cp_service){0};
@@ -346,7 +351,8 @@ cp_port *cp_client_port(cp_client *client) {
 
 /*
 ** client:step([timeout = 0]): does what can be done now, waits at most `timeout` seconds,
-** returns once something ended; the number of open tasks.
+** returns once something ended, or a holder has a call to make; the number of open
+** tasks.
 */
 static int client_step(lua_State *L) {
   cp_client *client = cp_check_client(L, 1);
@@ -354,10 +360,10 @@ static int client_step(lua_State *L) {
   luaL_argcheck(L, timeout >= 0, 2, "seconds must not be negative");
   int env = cp_push_env(L, 1);
   double end = timeout > 0 ? cp_client_now(L, env, client) + timeout : 0;
-  unsigned long ended = client->tasks.ended;
+  unsigned long news = client->tasks.news;
   for (;;) {
     cp_drive(L, env, client);
-    if (client->tasks.ended != ended || !client->tasks.open || timeout == 0) break;
+    if (client->tasks.news != news || !client->tasks.open || timeout == 0) break;
     double left = end - cp_client_now(L, env, client);
     if (left <= 0) break;
     cp_rest(L, env, client, left);

@@ -3,7 +3,8 @@
 ** In all of them `env` is the stack index of a client's environment: a table that holds
 ** what C can't: the caller's functions (by option name), the client itself (`client`),
 ** its open tasks (`tasks`, by address), the functions of each (`calls`), what a
-** function raised (`raised`), and the metatable of its operations (`operation`).
+** function raised (`raised`), how to wake who holds one (`wakes`), and the metatable of
+** its operations (`operation`).
 */
 #ifndef CP_LUA_CLIENT_H
 #define CP_LUA_CLIENT_H
@@ -32,8 +33,9 @@ typedef struct cp_client {
   char *publisher;
   char *headers; /* of every request, "Name: value\n" for each */
   size_t max_body;
-  bool asks_token; /* the token is a function */
-  bool is_asking;  /* and is being called */
+  bool asks_token;           /* the token is a function */
+  bool is_asking;            /* and is being called by the driver of a task */
+  struct cp_lua_task *asker; /* the task for which it is; the others wait */
   bool has_transport, has_log, has_observer, has_now, has_sleep, has_random;
   uint64_t chance[2];   /* the state of its random numbers */
   const char *no_token; /* what to do about a token that there is none of */
@@ -48,6 +50,15 @@ typedef enum cp_result {
   CP_RESULT_ONE_OPERATION,
 } cp_result;
 
+/* A function of the caller's that a task is at. */
+typedef enum cp_function {
+  CP_FUNCTION_NONE,
+  CP_FUNCTION_TOKEN,
+  CP_FUNCTION_LOG,
+  CP_FUNCTION_TRANSPORT,
+  CP_FUNCTION_CALL, /* on_progress, before_send: as its machine says */
+} cp_function;
+
 /* A task's userdata. Its environment is the client's. */
 typedef struct cp_lua_task {
   cp_task task; /* first: a cp_task of ours is a cp_lua_task */
@@ -55,7 +66,10 @@ typedef struct cp_lua_task {
   cp_exchange *exchange; /* in flight */
   const char *call;      /* the method's name, for messages */
   cp_result result;
-  bool raised; /* a function of the caller's raised; the value is in env.raised */
+  bool raised;      /* a function of the caller's raised; the value is in env.raised */
+  bool held;        /* whoever awaits it calls those functions: see lua_hold.c */
+  uint8_t function; /* a cp_function: the one that its holder is to call */
+  bool calling;     /* the holder is at it */
 } cp_lua_task;
 
 /* The client at a stack index; raises when that is something else, or closed. */
@@ -95,6 +109,18 @@ cp_port *cp_client_port(cp_client *client);
 void cp_open_client(lua_State *L);
 void cp_open_task(lua_State *L);
 
+/* The task at a stack index. */
+cp_lua_task *cp_check_task(lua_State *L, int index);
+
+/* lua_hold.c: adds the methods for those who await a task to the table on top. */
+void cp_add_holding(lua_State *L);
+
+/* Tells the holder of a task, if it has one, that there is something for it to do. */
+void cp_task_wake(lua_State *L, int env, const cp_lua_task *task);
+
+/* The same for each in the table at stack index `tasks`. */
+void cp_wake_holders(lua_State *L, int env, int tasks);
+
 /* cloudpartner.new */
 int cp_client_new(lua_State *L);
 
@@ -127,6 +153,18 @@ int cp_task_result(lua_State *L, int env, cp_lua_task *task);
 
 /* lua_drive.c: Does for all tasks of the client what can be done now. */
 void cp_drive(lua_State *L, int env, cp_client *client);
+
+/*
+** Carries one driven task on as far as it gets. `answered`: its holder has made the call;
+** whether that went well and its three results are on top of the stack.
+*/
+void cp_drive_task(lua_State *L, int env, cp_lua_task *task, bool answered);
+
+/*
+** Pushes the function that the task wants its holder to call, and the arguments; gives
+** the number of values. Raises without memory, or what `now` raised.
+*/
+int cp_push_wanted(lua_State *L, int env, cp_lua_task *task);
 
 /* In a forked child: ends what was open in the parent. Else nothing. */
 void cp_leave_parent(lua_State *L, int env, cp_client *client);

@@ -68,20 +68,78 @@ static void answer_failure(drive *d, cp_failure failure, cp_sent sent,
   cp_task_answered(&d->client->tasks, &d->task->task, answer);
 }
 
-static void tell(lua_State *L, drive *d) {
-  if (!cp_tell(L, d->env, d->client, d->task, &d->clock)) raise(L, d);
+/* The caller's functions */
+
+static bool take(lua_State *L, drive *d, const cp_came *came);
+
+/* With the environment, the drive and the task on the stack. */
+static int protected_call(lua_State *L) {
+  drive *d = lua_touserdata(L, 2);
+  lua_call(L, cp_push_function(L, 1, d->task, &d->clock, &d->request) - 1, 3);
+  return 3;
 }
 
-static void get_token(lua_State *L, drive *d) {
-  bool had = cp_token_serves(&d->client->token, d->clock.now);
-  bool ok = cp_ask_token(L, d->env, d->client, d->clock.now);
-  if (d->task->task.stage == CP_STAGE_ENDED) return;
-  if (!ok) {
-    answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, lua_tostring(L, -1));
-  } else if (!had && d->client->has_log) {
-    d->task->task.event = CP_EVENT_TOKEN;
-    tell(L, d);
+/*
+** Calls one, between two steps; or leaves that to the task's holder, who may yield in it.
+** False when the task can't go on now.
+*/
+static bool call(lua_State *L, drive *d, cp_function function) {
+  d->task->function = (uint8_t)function;
+  if (d->task->held) return false;
+  bool asks = function == CP_FUNCTION_TOKEN;
+  cp_came came = {.first = lua_gettop(L) + 1};
+  lua_pushcfunction(L, protected_call);
+  for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
+  if (asks) d->client->is_asking = true;
+  came.ok = lua_pcall(L, 3, 3, 0) == 0;
+  if (asks) d->client->is_asking = false;
+  return read_clock(L, d) && take(L, d, &came);
+}
+
+static bool observe(lua_State *L, drive *d) {
+  const cp_task *task = &d->task->task;
+  bool observes = d->client->has_observer && task->event == CP_EVENT_ANSWER;
+  if (!observes || task->stage == CP_STAGE_ENDED) return true;
+  if (cp_observe(L, d->env, d->task, &d->clock)) return read_clock(L, d);
+  raise(L, d);
+  return true;
+}
+
+static bool tell(lua_State *L, drive *d) {
+  return d->client->has_log ? call(L, d, CP_FUNCTION_LOG) : observe(L, d);
+}
+
+static bool have_no_token(drive *d, const char *reason) {
+  answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, reason);
+  return true;
+}
+
+/* One asks for all; within the function itself nobody can wait for it. */
+static bool get_token(lua_State *L, drive *d) {
+  cp_client *client = d->client;
+  if (cp_token_serves(&client->token, d->clock.now)) return true;
+  if (!client->asks_token) return have_no_token(d, client->no_token);
+  if (!client->asker) {
+    client->asker = d->task;
+    return call(L, d, CP_FUNCTION_TOKEN);
   }
+  if (client->is_asking)
+    return have_no_token(d, "the token function called its own client");
+  cp_task_await_token(&client->tasks, &d->task->task);
+  return false;
+}
+
+static bool take_token(lua_State *L, drive *d, const cp_came *came) {
+  d->client->asker = NULL;
+  cp_tasks_token_came(&d->client->tasks);
+  if (!cp_take_token(L, d->client, came, d->clock.now))
+    return have_no_token(d, lua_tostring(L, -1));
+  d->task->task.event = CP_EVENT_TOKEN;
+  return d->client->has_log ? tell(L, d) : true;
+}
+
+static bool call_back(lua_State *L, drive *d) {
+  return !cp_has_call(L, d->env, d->task) || call(L, d, CP_FUNCTION_CALL);
 }
 
 static bool make_request(const drive *d, cp_request *request) {
@@ -106,41 +164,29 @@ static bool make_request(const drive *d, cp_request *request) {
   return ok;
 }
 
-static void exchange_by_transport(lua_State *L, drive *d, cp_request *request) {
-  double began = d->clock.now;
-  d->answer = cp_calloc(sizeof *d->answer);
-  if (d->answer) cp_call_transport(L, d->env, d->client, request, d->answer);
-  cp_request_free(request);
-  if (!d->answer) {
-    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
-    return;
-  }
-  if (d->task->task.stage == CP_STAGE_ENDED || !read_clock(L, d)) return;
-  d->answer->seconds = d->clock.now - began;
-  cp_token_blot(&d->client->token, d->answer);
-  cp_task_answered(&d->client->tasks, &d->task->task, d->answer);
-  d->answer = NULL;
-}
-
 static void free_drive(drive *d) {
   cp_request_free(&d->request);
   if (d->answer) cp_answer_free(d->answer);
   cp_free(d->answer);
 }
 
-static void exchange(lua_State *L, drive *d) {
-  if (!d->client->token.text) { /* renewed in vain while it was on its way */
-    answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, "the token is gone");
-    return;
+static bool take_answer(lua_State *L, drive *d, const cp_came *came) {
+  cp_request_free(&d->request);
+  d->answer = cp_calloc(sizeof *d->answer);
+  if (!d->answer) {
+    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_MAYBE, "not enough memory");
+    return true;
   }
-  if (!make_request(d, &d->request)) {
-    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
-    return;
-  }
-  if (d->client->has_transport) {
-    exchange_by_transport(L, d, &d->request);
-    return;
-  }
+  cp_take_answer(L, d->client, came, d->answer);
+  if (d->task->task.stage == CP_STAGE_ENDED) return true;
+  d->answer->seconds = d->clock.now - d->task->task.launched;
+  cp_token_blot(&d->client->token, d->answer);
+  cp_task_answered(&d->client->tasks, &d->task->task, d->answer);
+  d->answer = NULL;
+  return true;
+}
+
+static void submit(drive *d) {
   cp_port *port = cp_client_port(d->client);
   if (port) d->task->exchange = cp_port_submit(port, &d->request, d->task);
   if (!port) cp_request_free(&d->request);
@@ -149,6 +195,18 @@ static void exchange(lua_State *L, drive *d) {
   else
     answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO,
                    "no thread, descriptor or memory for it");
+}
+
+static bool exchange(lua_State *L, drive *d) {
+  if (!d->client->token.text) /* renewed in vain while it was on its way */
+    return have_no_token(d, "the token is gone");
+  if (!make_request(d, &d->request)) {
+    answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
+    return true;
+  }
+  if (d->client->has_transport) return call(L, d, CP_FUNCTION_TRANSPORT);
+  submit(d);
+  return true;
 }
 
 static bool may_renew(const drive *d) {
@@ -173,61 +231,131 @@ static void give_up(drive *d) {
                  "no answer in time");
 }
 
+/* Takes what came of a call. A task that ended meanwhile stays as it is. */
+static bool take(lua_State *L, drive *d, const cp_came *came) {
+  cp_function function = (cp_function)d->task->function;
+  d->task->function = CP_FUNCTION_NONE;
+  d->task->calling = false;
+  if (d->task->task.stage == CP_STAGE_ENDED) return true;
+  if (function == CP_FUNCTION_TOKEN) return take_token(L, d, came);
+  if (function == CP_FUNCTION_TRANSPORT) return take_answer(L, d, came);
+  if (!came->ok) {
+    lua_pushvalue(L, came->first);
+    raise(L, d);
+  }
+  return function == CP_FUNCTION_LOG ? observe(L, d) : true;
+}
+
 /* Does what the task wants; false when it can't go on now. */
 static bool satisfy(lua_State *L, drive *d, cp_want want) {
   switch (want) {
-    case CP_WANT_TOKEN: get_token(L, d); return true;
-    case CP_WANT_LOG: tell(L, d); return true;
-    case CP_WANT_EXCHANGE: exchange(L, d); return true;
+    case CP_WANT_TOKEN: return get_token(L, d);
+    case CP_WANT_LOG: return tell(L, d);
+    case CP_WANT_EXCHANGE: return exchange(L, d);
     case CP_WANT_DIGEST: digest_answer(d); return d->task->task.driven;
     case CP_WANT_GIVE_UP: give_up(d); return true;
-    case CP_WANT_CALL:
-      if (!cp_call_back(L, d->env, d->task)) raise(L, d);
-      return true;
+    case CP_WANT_CALL: return call_back(L, d);
     default: return false;
   }
 }
 
-/* After a function of the caller's it is later than it was. */
-static bool may_have_called(const drive *d, cp_want want) {
-  return want == CP_WANT_CALL || want == CP_WANT_LOG || d->client->has_transport ||
-         (want == CP_WANT_TOKEN && d->client->asks_token);
+/* What is above the task: whether its holder's call went well, and three results. */
+enum { TASK = 3, WENT_WELL, RESULTS };
+
+/*
+** Goes on with the call at which the task was left: it has been made; or its holder is
+** gone, and then it is made here, unless that was in the middle of it.
+*/
+static bool resume(lua_State *L, drive *d) {
+  cp_came came = {.first = RESULTS};
+  if (lua_gettop(L) > TASK) {
+    came.ok = lua_toboolean(L, WENT_WELL);
+    return take(L, d, &came);
+  }
+  if (d->task->function == CP_FUNCTION_NONE) return true;
+  if (!d->task->calling) return call(L, d, (cp_function)d->task->function);
+  lua_pushnil(L);
+  lua_pushliteral(L, "the coroutine that made this call is gone");
+  return take(L, d, &came);
 }
 
-/* With the environment, the drive and the task on the stack. */
+/* With the environment, the drive and the task on the stack, and perhaps results. */
 static int carry(lua_State *L) {
   drive *d = lua_touserdata(L, 2);
   luaL_checkstack(L, 30, "a task");
-  bool goes_on = read_clock(L, d);
+  bool goes_on = read_clock(L, d) && resume(L, d);
   while (goes_on) {
-    cp_want want = cp_task_advance(&d->client->tasks, &d->task->task, &d->clock);
-    goes_on = satisfy(L, d, want);
-    if (goes_on && may_have_called(d, want)) goes_on = read_clock(L, d);
-    lua_settop(L, 3);
+    lua_settop(L, TASK);
+    goes_on =
+        satisfy(L, d, cp_task_advance(&d->client->tasks, &d->task->task, &d->clock));
   }
   return 0;
 }
 
-/*
-** Carries one task on as far as it gets. Whatever raises in between, want of memory
-** before all, ends this task and no other, and no task stays half driven.
-*/
-static void drive_task(lua_State *L, int env, cp_client *client, cp_lua_task *task) {
-  drive d = {.env = 1, .client = client, .task = task};
+/* Pushes what `carry` is called with; gives the number of values. */
+static int push_drive(lua_State *L, drive *d, int self, int answer) {
   int top = lua_gettop(L);
-  luaL_checkstack(L, 10, "a task");
+  lua_pushvalue(L, d->env);
+  lua_pushlightuserdata(L, d);
+  lua_pushvalue(L, self);
+  for (int i = 0; answer && i < 4; i++) lua_pushvalue(L, answer + i);
+  return lua_gettop(L) - top;
+}
+
+static void push_task(lua_State *L, int env, const cp_lua_task *task) {
   lua_getfield(L, env, "tasks");
   cp_rawgetp(L, -1, task);
+  lua_remove(L, -2);
+}
+
+static void finish(lua_State *L, int env, cp_lua_task *task) {
+  if (task->task.stage == CP_STAGE_ENDED) {
+    cp_task_stop(L, env, task, CP_CODE_NONE);
+  } else if (task->held && task->function) {
+    task->client->tasks.news++;
+    cp_task_wake(L, env, task);
+  }
+}
+
+/*
+** Whatever raises in between, want of memory before all, ends this task and no other, and
+** no task stays half driven.
+*/
+void cp_drive_task(lua_State *L, int env, cp_lua_task *task, bool answered) {
+  drive d = {.env = env, .client = task->client, .task = task};
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 20, "a task");
+  push_task(L, env, task);
   lua_pushcfunction(L, carry);
-  lua_pushvalue(L, env);
-  lua_pushlightuserdata(L, &d);
-  lua_pushvalue(L, top + 2);
-  bool ok = lua_pcall(L, 3, 0, 0) == 0;
+  int arguments = push_drive(L, &d, top + 1, answered ? top - 3 : 0);
+  d.env = 1;
+  bool ok = lua_pcall(L, arguments, 0, 0) == 0;
   free_drive(&d);
   d.env = env;
   if (!ok) raise(L, &d);
-  if (task->task.stage == CP_STAGE_ENDED) cp_task_stop(L, env, task, CP_CODE_NONE);
+  finish(L, env, task);
   lua_settop(L, top);
+}
+
+/* With the environment and the drive on the stack. */
+static int protected_push(lua_State *L) {
+  drive *d = lua_touserdata(L, 2);
+  d->clock = cp_client_clock(L, 1, d->client);
+  bool sends = d->task->function == CP_FUNCTION_TRANSPORT;
+  if (sends && !make_request(d, &d->request)) return luaL_error(L, "not enough memory");
+  return cp_push_function(L, 1, d->task, &d->clock, &d->request);
+}
+
+int cp_push_wanted(lua_State *L, int env, cp_lua_task *task) {
+  drive d = {.env = 1, .client = task->client, .task = task};
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 20, "a call");
+  lua_pushcfunction(L, protected_push);
+  lua_pushvalue(L, env);
+  lua_pushlightuserdata(L, &d);
+  bool ok = lua_pcall(L, 2, LUA_MULTRET, 0) == 0;
+  free_drive(&d);
+  return ok ? lua_gettop(L) - top : lua_error(L);
 }
 
 /* Answers that have arrived go to their tasks; an abandoned exchange's has none. */
@@ -267,13 +395,15 @@ void cp_leave_parent(lua_State *L, int env, cp_client *client) {
   int tasks = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1))
     end_by_fork(lua_touserdata(L, -1));
+  client->asker = NULL;
   lua_newtable(L);
   lua_setfield(L, env, "tasks");
   lua_newtable(L);
   lua_setfield(L, env, "calls");
-  lua_settop(L, tasks - 1);
   if (client->port) client->route = cp_port_leave(client->port);
   client->port = NULL;
+  cp_wake_holders(L, env, tasks);
+  lua_settop(L, tasks - 1);
 }
 
 void cp_drive(lua_State *L, int env, cp_client *client) {
@@ -283,7 +413,7 @@ void cp_drive(lua_State *L, int env, cp_client *client) {
     cp_tasks_wake(&client->tasks, cp_client_now(L, env, client));
   cp_task *task;
   while (client->open && (task = cp_tasks_next(&client->tasks)))
-    drive_task(L, env, client, (cp_lua_task *)task);
+    cp_drive_task(L, env, (cp_lua_task *)task, false);
 }
 
 /* The `lua` program's Ctrl-C sets a hook, and hooks run only in Lua code. */

@@ -109,6 +109,14 @@ void cp_task_abandon(cp_lua_task *task) {
   task->client->flying--;
 }
 
+/* Those that wait for the token ask for it themselves. */
+static void stop_asking(cp_lua_task *task) {
+  task->function = CP_FUNCTION_NONE;
+  if (task->client->asker != task) return;
+  task->client->asker = NULL;
+  cp_tasks_token_came(&task->client->tasks);
+}
+
 void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
   cp_task_abandon(task);
   cp_task_end(&task->client->tasks, &task->task, code);
@@ -116,6 +124,8 @@ void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
   cp_task_note(L, env, "tasks", task);
   lua_pushnil(L);
   cp_task_note(L, env, "calls", task);
+  stop_asking(task);
+  if (task->held) cp_task_wake(L, env, task);
 }
 
 /* What it returns */
@@ -242,19 +252,19 @@ int cp_task_result(lua_State *L, int env, cp_lua_task *task) {
 
 /* Methods */
 
-static cp_lua_task *check_task(lua_State *L) {
-  return luaL_checkudata(L, 1, CP_TASK);
+cp_lua_task *cp_check_task(lua_State *L, int index) {
+  return luaL_checkudata(L, index, CP_TASK);
 }
 
 /* task:done(): has it ended? */
 static int task_done(lua_State *L) {
-  lua_pushboolean(L, check_task(L)->task.stage == CP_STAGE_ENDED);
+  lua_pushboolean(L, cp_check_task(L, 1)->task.stage == CP_STAGE_ENDED);
   return 1;
 }
 
 /* task:result(): what the method would have returned; raises before the end. */
 static int task_result(lua_State *L) {
-  cp_lua_task *task = check_task(L);
+  cp_lua_task *task = cp_check_task(L, 1);
   if (task->task.stage != CP_STAGE_ENDED)
     return luaL_error(L, "the task has not ended: call client:step until task:done()");
   return cp_task_result(L, cp_push_env(L, 1), task);
@@ -262,14 +272,14 @@ static int task_result(lua_State *L) {
 
 /* task:cancel(): ends it at once (`canceled`); an operation that was begun goes on. */
 static int task_cancel(lua_State *L) {
-  cp_lua_task *task = check_task(L);
+  cp_lua_task *task = cp_check_task(L, 1);
   if (task->task.stage != CP_STAGE_ENDED)
     cp_task_stop(L, cp_push_env(L, 1), task, CP_CODE_CANCELED);
   return 0;
 }
 
 static int task_tostring(lua_State *L) {
-  cp_lua_task *task = check_task(L);
+  cp_lua_task *task = cp_check_task(L, 1);
   lua_pushfstring(L, "cloudpartner task (%s, %s)", task->call,
                   task->task.stage == CP_STAGE_ENDED ? "ended" : "open");
   return 1;
@@ -280,7 +290,7 @@ static int task_tostring(lua_State *L) {
 ** end.
 */
 static int task_gc(lua_State *L) {
-  cp_lua_task *task = check_task(L);
+  cp_lua_task *task = cp_check_task(L, 1);
   cp_task_abandon(task);
   if (task->raised) {
     int env = cp_push_env(L, 1);
@@ -305,6 +315,7 @@ void cp_open_task(lua_State *L) {
   lua_pushcfunction(L, task_tostring);
   lua_setfield(L, -2, "__tostring");
   luaL_newlib(L, methods);
+  cp_add_holding(L);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -190,7 +190,7 @@ static void end(cp_tasks *tasks, cp_task *task, const cp_outcome *outcome) {
   task->outcome = *outcome;
   task->stage = CP_STAGE_ENDED;
   tasks->open--;
-  tasks->ended++;
+  tasks->news++;
 }
 
 void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code) {
@@ -310,11 +310,17 @@ static cp_want await_answer(cp_tasks *tasks, cp_task *task, const cp_clock *cloc
   return park(tasks, task, send_limit(task));
 }
 
+static cp_want want_token(cp_task *task, const cp_clock *clock) {
+  if (clock->now >= send_limit(task)) return CP_WANT_GIVE_UP;
+  task->stage = CP_STAGE_REQUEST;
+  return CP_WANT_TOKEN;
+}
+
 static cp_want advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   switch (task->stage) {
     case CP_STAGE_ASLEEP: task->stage = CP_STAGE_THINK; return CP_WANT_MORE;
     case CP_STAGE_THINK: return think(tasks, task, clock);
-    case CP_STAGE_ADMITTED: task->stage = CP_STAGE_REQUEST; return CP_WANT_TOKEN;
+    case CP_STAGE_ADMITTED: return want_token(task, clock);
     case CP_STAGE_REQUEST: return tell(tasks, task, CP_EVENT_REQUEST, CP_STAGE_LAUNCH);
     case CP_STAGE_LAUNCH: return launch(task, clock);
     case CP_STAGE_QUEUED: return await_answer(tasks, task, clock);
@@ -335,6 +341,21 @@ cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   do want = advance(tasks, task, clock);
   while (want == CP_WANT_MORE);
   return want;
+}
+
+void cp_task_await_token(cp_tasks *tasks, cp_task *task) {
+  task->stage = CP_STAGE_ADMITTED;
+  append(&tasks->tokenless, task);
+  park(tasks, task, send_limit(task));
+}
+
+void cp_tasks_token_came(cp_tasks *tasks) {
+  while (tasks->tokenless.first) make_ready(tasks, tasks->tokenless.first);
+}
+
+void cp_task_leave(cp_tasks *tasks, cp_task *task) {
+  task->driven = false;
+  make_ready(tasks, task);
 }
 
 void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer) {

@@ -27,7 +27,7 @@ typedef enum cp_want {
 typedef enum cp_stage {
   CP_STAGE_THINK,
   CP_STAGE_QUEUED,
-  CP_STAGE_ADMITTED, /* it has a place in flight; its token comes next */
+  CP_STAGE_ADMITTED, /* it has a place in flight; its token comes next, or is awaited */
   CP_STAGE_REQUEST,
   CP_STAGE_LAUNCH,
   CP_STAGE_FLIGHT,
@@ -104,11 +104,12 @@ typedef struct cp_tasks {
   size_t heap_count, heap_size;
   cp_list ready;
   cp_list submissions, others; /* queued: submissions go before polls */
+  cp_list tokenless;           /* admitted, while another asks for the token of all */
   int places;                  /* exchanges at once */
   int in_flight;
   size_t open;
-  unsigned long ended; /* so far */
-  bool logs;           /* somebody wants events */
+  unsigned long news; /* how often one has ended, or been left to its holder, so far */
+  bool logs;          /* somebody wants events */
 } cp_tasks;
 
 /*
@@ -131,6 +132,15 @@ double cp_tasks_timeout(const cp_tasks *tasks, double now);
 
 /* Carries a driven task on and says what it wants. */
 cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock);
+
+/* The driven task waits for a token that another asks for: see cp_tasks_token_came. */
+void cp_task_await_token(cp_tasks *tasks, cp_task *task);
+
+/* Whatever came of it: those that wait for a token may ask now. */
+void cp_tasks_token_came(cp_tasks *tasks);
+
+/* Gives up driving it: whoever comes next goes on with it. */
+void cp_task_leave(cp_tasks *tasks, cp_task *task);
 
 /* The answer that CP_WANT_EXCHANGE asked for has come; the task owns it now. */
 void cp_task_answered(cp_tasks *tasks, cp_task *task, cp_answer *answer);

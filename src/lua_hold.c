@@ -1,0 +1,94 @@
+/*
+** lua_hold.c - a task whose functions of the caller's are called by whoever awaits it
+** C can't yield, so `step` can't call what may. A task that is held is left when it needs
+** such a function, and its holder is woken: it asks for the call, makes it in a coroutine
+** of its own, and gives the results back. cloudpartner.async stands on this.
+*/
+#include "lua_client.h"
+
+/*
+** task:hold([wake]): from now on its holder makes its calls. `wake()` is called whenever
+** there is something for the holder to do, by the step, cancel or close that saw it; it
+** must neither raise nor yield.
+*/
+static int task_hold(lua_State *L) {
+  cp_lua_task *task = cp_check_task(L, 1);
+  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  if (task->task.stage == CP_STAGE_ENDED) return 0;
+  int env = cp_push_env(L, 1);
+  lua_pushvalue(L, 2);
+  cp_task_note(L, env, "wakes", task);
+  task->held = true;
+  return 0;
+}
+
+/*
+** task:release(): the holder is gone, and `step` makes the calls. One in the middle of
+** which it left counts as having raised.
+*/
+static int task_release(lua_State *L) {
+  cp_lua_task *task = cp_check_task(L, 1);
+  if (!task->held) return 0;
+  task->held = false;
+  int env = cp_push_env(L, 1);
+  lua_pushnil(L);
+  cp_task_note(L, env, "wakes", task);
+  if (task->function) cp_task_leave(&task->client->tasks, &task->task);
+  return 0;
+}
+
+/* task:wanted(): is there a call for the holder to make? */
+static int task_wanted(lua_State *L) {
+  const cp_lua_task *task = cp_check_task(L, 1);
+  lua_pushboolean(L, task->held && task->function && !task->calling);
+  return 1;
+}
+
+/* task:call(): the function that is wanted, and its arguments. */
+static int task_call(lua_State *L) {
+  cp_lua_task *task = cp_check_task(L, 1);
+  if (!task->held || !task->function || task->calling)
+    return luaL_error(L, "no call is wanted of this task's holder");
+  task->calling = true;
+  return cp_push_wanted(L, cp_push_env(L, 1), task);
+}
+
+/* task:answer(ok, ...): what pcall made of that call; the task goes on. */
+static int task_answer(lua_State *L) {
+  cp_lua_task *task = cp_check_task(L, 1);
+  luaL_checkany(L, 2);
+  lua_settop(L, 5);
+  cp_push_env(L, 1);
+  lua_insert(L, 2);
+  if (task->calling && task->held) cp_drive_task(L, 2, task, true);
+  return 0;
+}
+
+void cp_task_wake(lua_State *L, int env, const cp_lua_task *task) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 5, "a task");
+  lua_getfield(L, env, "wakes");
+  cp_rawgetp(L, -1, task);
+  if (task->task.stage == CP_STAGE_ENDED) {
+    lua_pushnil(L);
+    cp_rawsetp(L, top + 1, task);
+  }
+  if (lua_isfunction(L, -1)) lua_call(L, 0, 0);
+  lua_settop(L, top);
+}
+
+void cp_wake_holders(lua_State *L, int env, int tasks) {
+  for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1))
+    cp_task_wake(L, env, lua_touserdata(L, -1));
+}
+
+void cp_add_holding(lua_State *L) {
+  static const luaL_Reg methods[] = {{"hold", task_hold},     {"release", task_release},
+                                     {"wanted", task_wanted}, {"call", task_call},
+                                     {"answer", task_answer}, {NULL, NULL}};
+  for (const luaL_Reg *method = methods; method->name; method++) {
+    lua_pushcfunction(L, method->func);
+    lua_setfield(L, -2, method->name);
+  }
+}
