@@ -72,7 +72,9 @@ build = {
       libraries = { "curl", "pthread", "dl" },
     },
     -- in Lua
+    ["cloudpartner.cqueues"] = "lua/cloudpartner/cqueues.lua",
     ["cloudpartner.har"] = "lua/cloudpartner/har.lua",
+    ["cloudpartner.luv"] = "lua/cloudpartner/luv.lua",
   },
 }
 
