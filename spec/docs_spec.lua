@@ -385,6 +385,19 @@ describe("the objects are documented:", function()
       "cloudpartner.Response")
   end)
 
+  it("the modules of loops", function()
+    for _, name in ipairs { "cloudpartner.cqueues", "cloudpartner.luv" } do
+      assert_documented(keys((require(name))), name, "function", nil, name)
+    end
+    local transport = function() return { status = 200, body = "[]" } end
+    local luv = require "cloudpartner.luv"
+    local client = luv.new { publisher = "contoso", token = "any", transport = transport }
+    local call = luv.start(client, "operations", "o", function() end)
+    assert_documented(keys(getmetatable(call).__index), "cloudpartner.luv", "method of a call", nil,
+      "cloudpartner.luv.Call")
+    client:close()
+  end)
+
   describe("cloudpartner.har:", function()
     it("the functions", function()
       assert_documented(keys(har), "cloudpartner.har", "function", nil, "cloudpartner.har")
@@ -416,13 +429,22 @@ end)
 
 local pages = {
   "README.md", "docs/reference.md", "docs/testing.md", "docs/architecture.md", "docs/resuming.md",
-  "docs/security.md",
+  "docs/security.md", "docs/hosts.md",
 }
 
 local function blocks(path, language)
   local list = {}
   for block in read(path):gmatch("\n```" .. language .. "\n(.-\n)```") do list[#list + 1] = block end
   return list
+end
+
+-- What a link to a heading of that page is called.
+local function anchors(path)
+  local set = {}
+  for heading in ("\n" .. read(path)):gsub("```.-```", ""):gmatch "\n#+ ([^\n]*)" do
+    set[heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")] = true
+  end
+  return set
 end
 
 describe("the pages", function()
@@ -443,12 +465,8 @@ describe("the pages", function()
         local file, anchor = target:match "^([^#]*)#?(.*)$"
         local base = path:match "^.*/" or ""
         if file ~= "" then assert(io.open(base .. file), path .. ": " .. target):close() end
-        local found = anchor == ""
-        for heading in pairs(sections) do
-          local name = heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")
-          found = found or name == anchor
-        end
-        assert(found, path .. ": no section " .. target)
+        local there = file == "" and path or base .. file
+        assert(anchor == "" or anchors(there)[anchor], path .. ": no section " .. target)
       end
     end
   end)
@@ -530,6 +548,18 @@ describe("the examples", function()
       succeeds(with_environment(path))
     end
     assert(har.read(scratch .. "/golive.har"))
+  end)
+
+  it("of hosts.md work", function()
+    local programs = blocks("docs/hosts.md", "lua")
+    assert(#programs >= 8, "they are gone")
+    for i, program in ipairs(programs) do
+      local path = ("%s/hosts%d.lua"):format(scratch, i)
+      write(path, program)
+      emulator.post(running.address .. "/_emulator/reset")
+      local output = succeeds(with_environment(path))
+      assert.is_nil(output:find("traceback", 1, true), output)
+    end
   end)
 
   it("of examples/ work", function()
