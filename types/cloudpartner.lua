@@ -400,6 +400,38 @@ function cloudpartner.status(options) end
 ---@return cloudpartner.Error?
 function cloudpartner.wait(options) end
 
+--------------------------------------------- cloudpartner.cqueues, cloudpartner.luv
+
+-- What `require "cloudpartner.cqueues"` gives.
+---@class cloudpartner.cqueues
+local Cqueues = {}
+
+---@param options? cloudpartner.ClientOptions
+---@return cloudpartner.Client
+function Cqueues.new(options) end
+
+---@class cloudpartner.luv.ClientOptions: cloudpartner.ClientOptions
+---@field on_error? fun(err: any, traceback: string)
+
+---@class cloudpartner.luv.Call
+local LuvCall = {}
+
+function LuvCall:cancel() end
+
+-- What `require "cloudpartner.luv"` gives.
+---@class cloudpartner.luv
+local Luv = {}
+
+---@param options? cloudpartner.luv.ClientOptions
+---@return cloudpartner.Client
+function Luv.new(options) end
+
+---@param client cloudpartner.Client of `new`
+---@param method string
+---@param ... any what the method takes, then `callback(err, result)`
+---@return cloudpartner.luv.Call
+function Luv.start(client, method, ...) end
+
 ----------------------------------------------------------------- cloudpartner.har
 
 ---@class cloudpartner.har.Entry
