@@ -8,6 +8,7 @@ end
 local GOLIVES = setting("BENCH_GOLIVES", 10000)
 local ROUNDS = setting("BENCH_ROUNDS", 5)
 local WAITING = setting("BENCH_WAITING", 100000)
+local CALLS = setting("BENCH_CALLS", 1000)
 local LOADS = 20
 
 local LUAS = {"lua5.4", "luajit"}
@@ -109,8 +110,54 @@ local function measure_loading(lua)
   say("%-46s %-8s %8.2f", "  of these, to load libcurl", lua, median(libcurl))
 end
 
+-- What an answer takes to whoever waits for it. Each prints its median and its 99th
+-- percentile; what is added is added to libcurl's.
+
+local LATENCIES = {{what = "libcurl alone", run = function()
+  return numbers_of("exec build/bench/arrival %d", CALLS)
+end}}
+
+for _, lua in ipairs(LUAS) do
+  for _, host in ipairs {"blocking", "async.run", "luv", "cqueues"} do
+    table.insert(LATENCIES, {what = host .. ", " .. lua, run = function()
+      return by_lua(lua, ("latency.lua %s %d"):format(host, CALLS))
+    end})
+  end
+end
+
+local function print_latency(entry, least)
+  local middle, late = median(entry.medians), median(entry.late)
+  local added = least and ("%8.0f"):format(middle - least) or ""
+  say("%-24s %8.0f %8.0f %s", entry.what, middle, late, added)
+  return middle
+end
+
+local function measure_latency()
+  say("\nmicroseconds from an answer's leaving the server to whoever waits for it: %d calls,",
+    CALLS)
+  say("one after another; medians of %d runs, taken in turn\n", ROUNDS)
+  say("%-24s %8s %8s %8s", "", "median", "99 %", "added")
+  for _, entry in ipairs(LATENCIES) do entry.medians, entry.late = {}, {} end
+  for round = 1, ROUNDS do
+    for _, entry in ipairs(LATENCIES) do
+      entry.medians[round], entry.late[round] = entry.run()
+    end
+  end
+  local least
+  for _, entry in ipairs(LATENCIES) do
+    local middle = print_latency(entry, least)
+    least = least or middle
+  end
+end
+
+if os.getenv "BENCH_ONLY" == "latency" then
+  measure_latency()
+  return
+end
+
 measure_exchanges()
 say("\nwith %d operations waiting, and of a fresh process\n", WAITING)
 say("%-46s %-8s %8s %8s", "", "", "", "aim")
 for _, lua in ipairs(LUAS) do measure_waiting(lua) end
 for _, lua in ipairs(LUAS) do measure_loading(lua) end
+measure_latency()
