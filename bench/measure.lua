@@ -8,7 +8,7 @@ end
 local GOLIVES = setting("BENCH_GOLIVES", 10000)
 local ROUNDS = setting("BENCH_ROUNDS", 5)
 local WAITING = setting("BENCH_WAITING", 100000)
-local CALLS = setting("BENCH_CALLS", 1000)
+local CALLS = setting("BENCH_CALLS", 500)
 local LOADS = 20
 
 local LUAS = {"lua5.4", "luajit"}
