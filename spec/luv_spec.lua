@@ -28,6 +28,15 @@ describe("under luv", function()
 
   before_each(function() failures = {} end)
 
+  -- A client whose descriptor has that number, which is free: lower ones go first.
+  local function client_at(descriptor)
+    for _ = 1, 100 do
+      local client = new_client()
+      if client:pollfd() == descriptor then return client end
+    end
+    error "the number is not free"
+  end
+
   after_each(function()
     while #open > 0 do table.remove(open):close() end
     for _ = 1, 3 do uv.run "nowait" end
@@ -453,8 +462,7 @@ describe("under luv", function()
         sleep(100)
         local descriptor = client:pollfd()
         client:close()
-        local later = new_client()
-        assert.equal(descriptor, later:pollfd())
+        local later = client_at(descriptor)
         goes_live(later, "spec-later")
       end)
       run()
