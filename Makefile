@@ -109,6 +109,7 @@ docs:
 asan tsan valgrind: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
 	@$(MAKE) --no-print-directory -s $(PARALLEL) build LUA=5.4 VARIANT=$@ CC=gcc
+	@$(MAKE) --no-print-directory -s $(PARALLEL) build LUA=5.1 VARIANT=$@ CC=gcc
 	@JOBS=$(JOBS) sh tools/instrumented $@ sh tools/test --luas 5.4 \
 	  $(or $(SPECS),$(filter-out spec/package_spec.lua,$(wildcard spec/*_spec.lua)))
 

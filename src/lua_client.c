@@ -408,6 +408,15 @@ static int client_events(lua_State *L) {
   return 1;
 }
 
+/*
+** client:in_flight(): how many exchanges libcurl is at. A host that can't watch the
+** descriptor looks more often while there are some.
+*/
+static int client_in_flight(lua_State *L) {
+  lua_pushinteger(L, cp_check_client(L, 1)->flying);
+  return 1;
+}
+
 /* client:tasks(): a list of the open tasks. */
 static int client_tasks(lua_State *L) {
   cp_check_client(L, 1);
@@ -450,9 +459,11 @@ static int client_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"close", client_close},     {"step", client_step},      {"timeout", client_timeout},
-    {"pollfd", client_pollfd},   {"events", client_events},  {"tasks", client_tasks},
-    {"observe", client_observe}, {"start", cp_client_start}, {NULL, NULL},
+    {"close", client_close},         {"step", client_step},
+    {"timeout", client_timeout},     {"pollfd", client_pollfd},
+    {"events", client_events},       {"tasks", client_tasks},
+    {"observe", client_observe},     {"start", cp_client_start},
+    {"in_flight", client_in_flight}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -143,7 +143,7 @@ end
 -- These don't wait, or say themselves for how long; the others can be started.
 local DIRECT = {
   start = true, step = true, timeout = true, pollfd = true, events = true, tasks = true,
-  observe = true, close = true,
+  in_flight = true, observe = true, close = true,
 }
 
 local function direct(client, name)

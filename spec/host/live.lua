@@ -244,6 +244,8 @@ function live.spawn(words, environment)
     return read(process.scratch .. "/out"):find(text, 1, true) ~= nil
   end
 
+  function process.has_ended() return read(process.scratch .. "/status") ~= "" end
+
   function process.kill(signal) os.execute(("kill -%s %s"):format(signal, pid)) end
 
   function process.ended(seconds)
