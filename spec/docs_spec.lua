@@ -385,6 +385,11 @@ describe("the objects are documented:", function()
       "cloudpartner.Response")
   end)
 
+  it("the module of nginx, which only loads there", function()
+    local functions = captures(read "lua/cloudpartner/resty.lua", "\nfunction resty%.([%l_]+)")
+    assert_documented(functions, "cloudpartner.resty", "function", nil, "cloudpartner.resty")
+  end)
+
   it("the modules of loops", function()
     for _, name in ipairs { "cloudpartner.cqueues", "cloudpartner.luv" } do
       assert_documented(keys((require(name))), name, "function", nil, name)
@@ -429,7 +434,7 @@ end)
 
 local pages = {
   "README.md", "docs/reference.md", "docs/testing.md", "docs/architecture.md", "docs/resuming.md",
-  "docs/security.md", "docs/hosts.md",
+  "docs/security.md", "docs/hosts.md", "docs/nginx.md",
 }
 
 local function blocks(path, language)
