@@ -432,6 +432,16 @@ function Luv.new(options) end
 ---@return cloudpartner.luv.Call
 function Luv.start(client, method, ...) end
 
+--------------------------------------------------------------- cloudpartner.resty
+
+-- What `require "cloudpartner.resty"` gives, in nginx.
+---@class cloudpartner.resty
+local Resty = {}
+
+---@param options? cloudpartner.ClientOptions
+---@return cloudpartner.Client
+function Resty.new(options) end
+
 ----------------------------------------------------------------- cloudpartner.har
 
 ---@class cloudpartner.har.Entry
