@@ -105,13 +105,16 @@ format:
 docs:
 	@lua5.4 tools/faults.lua >docs/faults.md
 
+# ThreadSanitizer loses sight of a mutex under LuaJIT: it has both threads hold it at once.
+LEFT_OUT_tsan := spec/resty_spec.lua spec/resty_keep_spec.lua
+
 ## make asan       the specs with address and undefined behaviour sanitizers (also: tsan, valgrind)
 asan tsan valgrind: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
 	@$(MAKE) --no-print-directory -s $(PARALLEL) build LUA=5.4 VARIANT=$@ CC=gcc
 	@$(MAKE) --no-print-directory -s $(PARALLEL) build LUA=5.1 VARIANT=$@ CC=gcc
 	@JOBS=$(JOBS) sh tools/instrumented $@ sh tools/test --luas 5.4 \
-	  $(or $(SPECS),$(filter-out spec/package_spec.lua,$(wildcard spec/*_spec.lua)))
+	  $(or $(SPECS),$(filter-out spec/package_spec.lua $(LEFT_OUT_$@),$(wildcard spec/*_spec.lua)))
 
 ## make oom        fails every allocation in turn, Lua's and the module's (STEP=7: every seventh)
 oom: deps

@@ -47,6 +47,7 @@ build = {
         "src/lua_document.c",
         "src/lua_drive.c",
         "src/lua_error.c",
+        "src/lua_hold.c",
         "src/lua_json.c",
         "src/lua_methods.c",
         "src/lua_operation.c",
@@ -72,9 +73,14 @@ build = {
       libraries = { "curl", "pthread", "dl" },
     },
     -- in Lua
+    ["cloudpartner.async"] = "lua/cloudpartner/async.lua",
     ["cloudpartner.cqueues"] = "lua/cloudpartner/cqueues.lua",
     ["cloudpartner.har"] = "lua/cloudpartner/har.lua",
     ["cloudpartner.luv"] = "lua/cloudpartner/luv.lua",
+    ["cloudpartner.resty"] = "lua/cloudpartner/resty.lua",
+    ["cloudpartner.resty.http"] = "lua/cloudpartner/resty/http.lua",
+    ["cloudpartner.resty.keep"] = "lua/cloudpartner/resty/keep.lua",
+    ["cloudpartner.resty.shared"] = "lua/cloudpartner/resty/shared.lua",
   },
 }
 

@@ -173,6 +173,11 @@ describe("resty", function()
 
   it("runs in a single process, without a master", function()
     start { single = true }
+    local variant = os.getenv "VARIANT"
+    if variant == "asan" or variant == "tsan" then -- then it runs under that, no doubt
+      local maps = server.run [[ return io.open("/proc/self/maps"):read "*a" ]][1]
+      assert.truthy(maps:find("lib" .. variant, 1, true))
+    end
     for i = 1, 10 do
       assert.equal("succeeded", server.run(GO_LIVE:format("single-" .. i))[1])
     end

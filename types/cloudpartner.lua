@@ -369,6 +369,9 @@ function Client:events() end
 ---@return cloudpartner.Task[]
 function Client:tasks() end
 
+---@return integer exchanges that libcurl is at
+function Client:in_flight() end
+
 ---@param f? fun(exchange: cloudpartner.Exchange) nil: no more
 function Client:observe(f) end
 
@@ -438,9 +441,51 @@ function Luv.start(client, method, ...) end
 ---@class cloudpartner.resty
 local Resty = {}
 
----@param options? cloudpartner.ClientOptions
+---@class cloudpartner.resty.ClientOptions: cloudpartner.ClientOptions
+---@field keep? cloudpartner.resty.Keep of `keep`
+
+-- Values are strings. `add`: nil when the key is there; seconds 0: for ever.
+---@class cloudpartner.resty.Store
+---@field get fun(self, key: string): string?
+---@field add fun(self, key: string, value: string, seconds: number): boolean?, string?
+---@field set fun(self, key: string, value: string, seconds: number): boolean?, string?
+---@field delete fun(self, key: string)
+---@field list fun(self): string[]
+
+---@class cloudpartner.resty.KeepOptions
+---@field lease? number seconds until another may follow; default: 30
+---@field remember? number seconds for which an end is kept; default: 86400
+
+---@class cloudpartner.resty.FollowOptions
+---@field on_end? fun(operation?: cloudpartner.Operation, status?: cloudpartner.Status, err?: cloudpartner.Error)
+---@field wait? cloudpartner.WaitOptions
+
+---@class cloudpartner.resty.Keep
+local Keep = {}
+
+---@param client cloudpartner.Client of `new`, with this `keep`
+---@param options? cloudpartner.resty.FollowOptions
+function Keep:follow(client, options) end
+
+---@param options? cloudpartner.resty.ClientOptions
 ---@return cloudpartner.Client
 function Resty.new(options) end
+
+---@param store cloudpartner.resty.Store
+---@param options? cloudpartner.resty.KeepOptions
+---@return cloudpartner.resty.Keep
+function Resty.keep(store, options) end
+
+---@param name string of a `lua_shared_dict`
+---@return cloudpartner.resty.Store
+function Resty.shared(name) end
+
+---@param open function lua-resty-http's `new`
+---@return function transport
+function Resty.http(open) end
+
+---@param f fun()
+function Resty.background(f) end
 
 ----------------------------------------------------------------- cloudpartner.har
 

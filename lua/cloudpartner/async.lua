@@ -39,8 +39,8 @@ function async.running()
   return inner_of[thread] or thread
 end
 
--- A held task, as `await` gets it. When nobody has it any more, its coroutine is gone, and
--- whoever steps makes its calls.
+-- A held task, as `await` gets it. When nobody has it any more, its coroutine is gone,
+-- and whoever steps makes its calls.
 
 local Held = {}
 Held.__index = Held
@@ -158,8 +158,8 @@ local function method_of(client, call, name)
 end
 
 --- async.wrap(client, await): a client with the same methods, of which those that block
--- call `await(client, task)` in the coroutine that runs instead, until the task has ended.
--- The operations and errors that they give have methods that await too.
+-- call `await(client, task)` in the coroutine that runs instead, until the task has
+-- ended. The operations and errors that they give have methods that await too.
 -- @param client of cloudpartner.new
 -- @param await function(client, task): sees to it that somebody steps the client, and
 --   suspends the coroutine until task:done(); its results don't count. See docs/hosts.md.
@@ -217,7 +217,8 @@ function Run:finish(i, result)
   self.open = self.open - 1
 end
 
--- Takes what a coroutine yielded or returned: it awaits, goes on in a while, or has ended.
+-- Takes what a coroutine yielded or returned: it awaits, goes on in a while, or has
+-- ended.
 function Run:take(i, ok, ...)
   local thread = self.threads[i]
   if not ok then

@@ -1,4 +1,5 @@
---- The client for OpenResty, and for nginx with its Lua module: each method yields to nginx.
+--- The client for OpenResty, and for nginx with its Lua module: each method yields to
+-- nginx.
 --
 --     local resty = require "cloudpartner.resty"
 --     local client = resty.new { publisher = "contoso" }
@@ -20,9 +21,9 @@ local YIELDING = {
   preread = true, ssl_cert = true, ssl_session_fetch = true, ssl_client_hello = true,
 }
 
--- A pause of the driver's, in seconds. While an exchange is under way it is a tenth of the
--- time for which that has been, so that looking adds little to what it takes anyway. The
--- longest is how late a worker's end may be noticed.
+-- A pause of the driver's, in seconds. While an exchange is under way it is a tenth of
+-- the time for which that has been, so that looking adds little to what it takes anyway.
+-- The longest is how late a worker's end may be noticed.
 local SHORTEST, WHILE_IN_FLIGHT, LONGEST = 0.001, 0.05, 0.5
 
 -- How long a coroutine waits until it looks again by itself, in seconds.
@@ -100,7 +101,7 @@ end
 local function start_jobs()
   while #driver.jobs > 0 do
     driver.working = driver.working + 1
-    ngx.thread.spawn(work, table.remove(driver.jobs))
+    ngx.thread.spawn(work, table.remove(driver.jobs, 1))
   end
 end
 
@@ -108,14 +109,20 @@ local function has_work()
   return next(driver.attended) or #driver.jobs > 0 or driver.working > 0
 end
 
-local function drive(premature)
+local function drive_to_end(premature)
   while has_work() and not is_ending(premature) do
     start_jobs()
     ngx.update_time()
     step_all()
     if has_work() then driver.bell:wait(next_pause()) end
   end
+end
+
+-- Whatever raises: the next who attends to a client starts it again.
+local function drive(premature)
+  local ok, message = pcall(drive_to_end, premature)
   driver.running = false
+  if not ok then ngx.log(ngx.ERR, "cloudpartner: ", tostring(message)) end
   if is_ending(premature) then end_all() end
 end
 
@@ -184,8 +191,8 @@ local function without(options, name)
   return others
 end
 
---- resty.new(options): a client, each method of which yields to nginx where it would block.
--- Does no I/O and may be called in any phase, before the fork as well.
+--- resty.new(options): a client, each method of which yields to nginx where it would
+-- block. Does no I/O and may be called in any phase, before the fork as well.
 -- @param options as of cloudpartner.new; and `keep`, of resty.keep: what is submitted
 --   survives a reload and an aborted request
 function resty.new(options)

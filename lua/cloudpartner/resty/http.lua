@@ -38,7 +38,8 @@ end
 
 local function exchange(connection, request, path)
   local response, message = connection:request {
-    method = request.method, path = path, body = request.body, headers = headers_of(request),
+    method = request.method, path = path, body = request.body,
+    headers = headers_of(request),
   }
   if not response then return nil, message end
   local body, fault = "", nil

@@ -5,11 +5,11 @@
 --     local client = resty.new { publisher = "contoso", keep = keep }
 --     init_worker: keep:follow(client, { on_end = function(operation, status, err) end })
 --
--- An entry is a submission of one kind to one offer: its intent before it is sent, then its
--- operation, then how that ended. Whoever follows it holds its lease, which it renews and
--- which ends by itself when its worker or its request is gone. So of several workers one
--- follows; should two do so for a moment, they only read: nothing but golive, publish and
--- cancel sends, and these only where no entry is under way.
+-- An entry is a submission of one kind to one offer: its intent before it is sent, then
+-- its operation, then how that ended. Whoever follows it holds its lease, which it renews
+-- and which ends by itself when its worker or its request is gone. So of several workers
+-- one follows; should two do so for a moment, they only read: nothing but golive, publish
+-- and cancel sends, and these only where no entry is under way.
 
 local cjson = require "cjson"
 
@@ -172,9 +172,9 @@ end
 -- What is under way already, instead of another submission.
 function Keep:found(client, name, entry)
   if entry.operation then
-    local operation = client:resume(entry.operation)
+    local operation, err = client:resume(entry.operation)
     if operation then operation.adopted = true end
-    return operation, operation == nil and failure("protocol", "its entry is spoilt") or nil
+    return operation, err
   end
   return self:settle_intent(client, name, entry)
 end
@@ -184,7 +184,8 @@ function Keep:settle_intent(client, name, entry)
   if operation then
     self:write(name, { operation = operation })
   elseif err.code ~= "canceled" then
-    self:write(name, { ended = ngx.time(), intent = entry.intent, error = kept_error(err) })
+    local ended = { ended = ngx.time(), intent = entry.intent, error = kept_error(err) }
+    self:write(name, ended)
   end
   return operation, err
 end
@@ -195,8 +196,8 @@ function Keep:submit_held(client, method, name, subject, options)
   return self:send(client, method, name, subject, options)
 end
 
--- An operation that is there is the answer; else whoever holds the lease submits, or looks
--- up what another has left.
+-- An operation that is there is the answer; else whoever holds the lease submits, or
+-- looks up what another has left.
 function Keep:submit(client, method, name, subject, options)
   repeat
     local entry = self:read(name)
@@ -208,7 +209,8 @@ function Keep:submit(client, method, name, subject, options)
   if ngx.worker.exiting() then
     return nil, failure("canceled", "this worker ends; nothing was sent")
   end
-  return self:holding(name, self.submit_held, self, client, method, name, subject, options)
+  return self:holding(name, self.submit_held, self, client, method, name, subject,
+    options)
 end
 
 ------------------------------------------------------------------------ following --
@@ -311,33 +313,44 @@ function Keep:follow_in_thread(client, name, options)
   if not ok then ngx.log(ngx.ERR, "cloudpartner: ", tostring(message)) end
 end
 
+-- nginx keeps a light thread that has ended until its parent takes what it returned.
+local function reap(threads)
+  for i = #threads, 1, -1 do
+    if coroutine.status(threads[i]) == "zombie" then
+      ngx.thread.wait(table.remove(threads, i))
+    end
+  end
+end
+
 -- Those of this publisher that nobody follows.
-function Keep:look_round(client, publisher, options)
+function Keep:look_round(client, publisher, options, threads)
   for _, key in ipairs(self.store:list()) do
     local name = key:sub(1, #PREFIX) == PREFIX and key:sub(#PREFIX + 1)
     local ours = name and name:match "^[^/]*" == publisher and not self.following[name]
     if ours and is_open(self:read(name)) and self:lease(name) then
-      ngx.thread.spawn(self.follow_in_thread, self, client, name, options)
+      table.insert(threads,
+        ngx.thread.spawn(self.follow_in_thread, self, client, name, options))
     end
   end
 end
 
 function Keep:watch(client, publisher, options)
-  local next_look = 0
+  local next_look, threads = 0, {}
   while not ngx.worker.exiting() do
     if ngx.now() >= next_look then
       next_look = ngx.now() + self.seconds / 3
-      self:look_round(client, publisher, options)
+      reap(threads)
+      self:look_round(client, publisher, options, threads)
     end
     ngx.sleep(LOOK)
   end
 end
 
---- keep:follow(client [, {on_end = function(operation, status, err), wait = {...}}]): from
--- now on this worker follows what nobody else does: what was under way at a reload, what a
--- request left whose client went away. Call it in init_worker_by_lua, in every worker.
--- `on_end` is called, in a timer's phase, by the worker that saw the end; `wait` are
--- options of operation:wait.
+--- keep:follow(client [, {on_end = function(operation, status, err), wait = {...}}]):
+-- from now on this worker follows what nobody else does: what was under way at a reload,
+-- what a request left whose client went away. Call it in init_worker_by_lua, in every
+-- worker. `on_end` is called, in a timer's phase, by the worker that saw the end; `wait`
+-- are options of operation:wait.
 function Keep:follow(client, options)
   local publisher = self.publishers[client]
   assert(publisher, "bad argument 'client': one of resty.new{keep = this one} expected")
@@ -379,7 +392,7 @@ function Keep:wrap(inner, publisher)
     end
   end
   function client.resume(_, ...) return with_methods(inner:resume(...)) end
-  function client.wait(_, operation, options) return self:wait(inner, operation, options) end
+  function client.wait(_, ...) return self:wait(inner, ...) end
   self.publishers[client], self.clients[client] = publisher, inner
   return setmetatable(client, {
     __index = function(_, key)
@@ -390,11 +403,11 @@ function Keep:wrap(inner, publisher)
   })
 end
 
---- resty.keep(store [, {lease = 30, remember = 86400}]): `store` has the methods get(key),
--- add(key, value, seconds), set(key, value, seconds), delete(key) and list(), which gives
--- the keys; seconds 0: for ever. All workers must see the same one.
--- `lease`: seconds after which another may follow what a worker that crashed did;
--- `remember`: for how long an end is kept.
+--- resty.keep(store [, {lease = 30, remember = 86400}]): `store` has the methods
+-- get(key), add(key, value, seconds), set(key, value, seconds), delete(key) and list(),
+-- which gives the keys; seconds 0: for ever. All workers must see the same one. `lease`:
+-- seconds after which another may follow what a worker that crashed did; `remember`: for
+-- how long an end is kept.
 function Keep.new(store, options)
   for _, method in ipairs { "get", "add", "set", "delete", "list" } do
     if type(store) ~= "table" or not store[method] then

@@ -1,5 +1,5 @@
---- A store for resty.keep: a `lua_shared_dict`, which all workers see and which outlives a
--- reload (but not a restart) of nginx.
+--- A store for resty.keep: a `lua_shared_dict`, which all workers see and which outlives
+-- a reload (but not a restart) of nginx.
 
 local shared = {}
 
