@@ -288,6 +288,22 @@ function Task:result() end
 
 function Task:cancel() end
 
+-- For those who write the module of a host.
+---@param wake? fun()
+function Task:hold(wake) end
+
+---@return boolean
+function Task:wanted() end
+
+---@return function f, any ...
+function Task:call() end
+
+---@param ok boolean
+---@param ... any
+function Task:answer(ok, ...) end
+
+function Task:release() end
+
 --------------------------------------------------------------------------- client
 
 ---@class cloudpartner.Client
@@ -402,6 +418,51 @@ function cloudpartner.status(options) end
 ---@return cloudpartner.Status?
 ---@return cloudpartner.Error?
 function cloudpartner.wait(options) end
+
+--------------------------------------------------------------- cloudpartner.async
+
+-- What `await` gets.
+---@class cloudpartner.async.Held
+local Held = {}
+
+---@return boolean done nothing to await: it has ended, or a function is to be called
+function Held:done() end
+
+---@param f fun() must neither raise nor yield
+function Held:notify(f) end
+
+---@return any ...
+function Held:result() end
+
+function Held:cancel() end
+
+---@class cloudpartner.async.Result
+---@field ok boolean
+---@field n? integer how many results
+---@field error? any
+---@field traceback? string
+
+-- What `require "cloudpartner.async"` gives.
+---@class cloudpartner.async
+local Async = {}
+
+---@param client cloudpartner.Client
+---@param await fun(client: cloudpartner.Client, task: cloudpartner.async.Held)
+---@return cloudpartner.Client
+function Async.wrap(client, await) end
+
+---@param client cloudpartner.Client
+---@param ... fun(wrapped: cloudpartner.Client): any
+---@return cloudpartner.async.Result[]
+function Async.run(client, ...) end
+
+---@param f function
+---@param ... any
+---@return boolean ok, any ...
+function Async.pcall(f, ...) end
+
+---@return thread?
+function Async.running() end
 
 --------------------------------------------- cloudpartner.cqueues, cloudpartner.luv
 
