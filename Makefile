@@ -20,7 +20,7 @@ INSTRUMENT      := $(INSTRUMENT_$(VARIANT))
 
 ALL_CFLAGS = -std=c11 -fPIC -fvisibility=hidden -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L \
              -Wall -Wextra -Wshadow -Wconversion $(WERROR) $(CFLAGS) $(INSTRUMENT)
-LIBS       = $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl) -lpthread -ldl
+LIBS       = $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl) -lpthread -ldl -lm
 SHARED     = -shared
 ifeq ($(shell uname),Darwin)
 SHARED     = -bundle -undefined dynamic_lookup
@@ -30,11 +30,11 @@ endif
 PARALLEL   = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 # Where clang-format has a say; tools/lint asks it the same.
-LAID_OUT   = src bench examples fuzz simulate oom
+LAID_OUT   = src bench examples examples/embed fuzz simulate oom
 
 export CC
 
-.PHONY: help deps build modules demo test kills simulate lint format docs asan tsan valgrind oom fuzz bench clean
+.PHONY: help deps build modules static embed demo test kills simulate lint format docs asan tsan valgrind oom fuzz bench clean
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -52,6 +52,21 @@ build: $(DIR)/cloudpartner.so
 $(DIR)/cloudpartner.so: $(OBJECTS)
 	$(CC) $(SHARED) $(INSTRUMENT) $(LDFLAGS) -o $@.new $(OBJECTS) $(LIBS)
 	@mv $@.new $@
+
+## make static     build/<version>/libcloudpartner.a, of which only luaopen_cloudpartner is to be seen
+static: $(DIR)/libcloudpartner.a
+
+# What the objects share with each other has no business with the host's names.
+$(DIR)/libcloudpartner.a: $(OBJECTS)
+	$(CC) -r -nostdlib -o $(DIR)/cloudpartner.o $(OBJECTS)
+	objcopy --localize-hidden $(DIR)/cloudpartner.o
+	rm -f $@
+	ar rcs $@ $(DIR)/cloudpartner.o
+
+## make embed      build/embed/host: a C host with the static library in it (examples/embed)
+embed: deps
+	@$(MAKE) --no-print-directory -s $(PARALLEL) static LUA=5.4
+	@sh tools/embed $(DIR)/libcloudpartner.a build$(VARIANT:%=/%)/embed/host $(INSTRUMENT)
 
 # Every flag is in one file: short lines to read, and objects are remade when a flag changes.
 $(DIR)/obj/%.o: src/%.c $(DIR)/flags
@@ -79,6 +94,7 @@ demo: deps
 ##                 (LUAS="5.4 luajit" SPECS=spec/url_spec.lua JOBS=2 narrow it down)
 test: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
+	@$(MAKE) --no-print-directory -s embed
 	@JOBS=$(JOBS) sh tools/test $(if $(LUAS),--luas "$(LUAS)") $(SPECS)
 
 ## make kills      300 jobs killed with SIGKILL under Lua 5.4 and LuaJIT, and found again
@@ -113,6 +129,7 @@ asan tsan valgrind: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
 	@$(MAKE) --no-print-directory -s $(PARALLEL) build LUA=5.4 VARIANT=$@ CC=gcc
 	@$(MAKE) --no-print-directory -s $(PARALLEL) build LUA=5.1 VARIANT=$@ CC=gcc
+	@$(MAKE) --no-print-directory -s embed VARIANT=$@ CC=gcc
 	@JOBS=$(JOBS) sh tools/instrumented $@ sh tools/test --luas 5.4 \
 	  $(or $(SPECS),$(filter-out spec/package_spec.lua $(LEFT_OUT_$@),$(wildcard spec/*_spec.lua)))
 

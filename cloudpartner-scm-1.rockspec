@@ -70,7 +70,7 @@ build = {
       defines = { "_DEFAULT_SOURCE", "_POSIX_C_SOURCE=200809L" },
       incdirs = { "$(CURL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)" },
-      libraries = { "curl", "pthread", "dl" },
+      libraries = { "curl", "pthread", "dl", "m" },
     },
     -- in Lua
     ["cloudpartner.async"] = "lua/cloudpartner/async.lua",

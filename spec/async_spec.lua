@@ -298,7 +298,7 @@ describe("the caller's functions", function()
     assert(coroutine.resume(thread))
     client:step()
     assert.equal(0, asked)
-    thread = nil
+    thread = nil -- luacheck: ignore
     collectgarbage() collectgarbage()
     assert.equal(0, client:step())
     assert.is_false(yielded)
@@ -317,7 +317,7 @@ describe("the caller's functions", function()
     assert(coroutine.resume(thread)) -- in the token function
     client:step()
     assert.is_false(task:done())
-    thread = nil
+    thread = nil -- luacheck: ignore
     collectgarbage() collectgarbage()
     client:step()
     local _, err = task:result()

@@ -434,7 +434,7 @@ end)
 
 local pages = {
   "README.md", "docs/reference.md", "docs/testing.md", "docs/architecture.md", "docs/resuming.md",
-  "docs/security.md", "docs/hosts.md", "docs/nginx.md",
+  "docs/security.md", "docs/hosts.md", "docs/nginx.md", "docs/embedding.md",
 }
 
 local function blocks(path, language)
