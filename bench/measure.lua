@@ -125,6 +125,10 @@ for _, lua in ipairs(LUAS) do
   end
 end
 
+table.insert(LATENCIES, {what = "nginx", run = function()
+  return by_lua("lua5.4", ("nginx.lua latency %d"):format(CALLS))
+end})
+
 local function print_latency(entry, least)
   local middle, late = median(entry.medians), median(entry.late)
   local added = least and ("%8.0f"):format(middle - least) or ""
@@ -150,8 +154,30 @@ local function measure_latency()
   end
 end
 
-if os.getenv "BENCH_ONLY" == "latency" then
-  measure_latency()
+-- Pairs of runs, without and with go-lives followed: the medians of their ratios.
+local function measure_nginx()
+  local figures = {by_lua("lua5.4", ("nginx.lua load 2 %d"):format(ROUNDS))}
+  local rates, lates, plain, late = {}, {}, {}, {}
+  for i = 1, #figures, 4 do
+    table.insert(rates, figures[i + 2] / figures[i])
+    table.insert(lates, figures[i + 3] / figures[i + 1])
+    table.insert(plain, figures[i])
+    table.insert(late, figures[i + 1])
+  end
+  local ratio = median(rates)
+  say("\nnginx, one worker, a trivial location, with 100 go-lives followed beside without;")
+  say("medians of %d runs, taken in turn\n", ROUNDS)
+  say("%-46s %8.0f", "requests a second, without", median(plain))
+  say("%-46s %8.3f %8.2f  %s", "the same with, ratio", ratio, 0.95,
+    ratio >= 0.95 and "met" or "missed")
+  say("%-46s %8.0f", "99th percentile, microseconds, without", median(late))
+  say("%-46s %8.3f", "the same with, ratio", median(lates))
+end
+
+local ONLY = {latency = measure_latency, nginx = measure_nginx}
+
+if ONLY[os.getenv "BENCH_ONLY"] then
+  ONLY[os.getenv "BENCH_ONLY"]()
   return
 end
 
@@ -161,3 +187,4 @@ say("%-46s %-8s %8s %8s", "", "", "", "aim")
 for _, lua in ipairs(LUAS) do measure_waiting(lua) end
 for _, lua in ipairs(LUAS) do measure_loading(lua) end
 measure_latency()
+measure_nginx()

@@ -49,6 +49,7 @@ worker_shutdown_timeout 20s;
 events { worker_connections 4096; }
 http {
   access_log off;
+  keepalive_requests 1000000000;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   client_body_buffer_size 1m;
