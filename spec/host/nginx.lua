@@ -76,15 +76,20 @@ http {
       header_filter_by_lua_block { require("nginx_host").note("header_filter") }
     }
     location /trivial { return 200 "ok"; }
+    location /whose { return 200 "DIRECTORY"; }
   }
 }
 ]]
 
+-- Specs that run beside this one are not to try the same ports.
+math.randomseed(live.calls.pid())
+
 -- Workers of root's are nobody's, who may not read the directory.
 local is_root = output_of "id -u":match "%d+" == "0"
 
-local function configuration(options, port)
+local function configuration(options, port, directory)
   local words = {
+    DIRECTORY = directory,
     MASTER = options.single and "off" or "on", WORKERS = options.workers or 1,
     CACHE = options.cache or "on", PORT = port,
     USER = is_root and "user root;" or "", INIT = options.init or "", INIT_WORKER = options.init_worker or "",
@@ -102,7 +107,7 @@ local function furnish(options, port)
     os.execute(("ln -s %s %s/%s"):format(quoted(root .. "/" .. target), directory, name))
   end
   os.execute(("sh emulator/modules >%s/modules.conf"):format(directory))
-  write(directory .. "/nginx.conf", configuration(options, port))
+  write(directory .. "/nginx.conf", configuration(options, port, directory))
   return directory
 end
 
@@ -131,7 +136,7 @@ local function try(options, port)
   local up = live.await(function()
     if read(directory .. "/error.log"):find "bind%(%)" then return "taken" end
     if process.has_ended() then return "ended" end
-    return output_of("curl -s --noproxy '*' " .. server.address .. "/trivial") == "ok"
+    return output_of("curl -s --noproxy '*' " .. server.address .. "/whose") == directory
   end)
   if up == true then return server end
   process.kill "TERM"
