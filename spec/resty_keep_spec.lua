@@ -1,5 +1,6 @@
 -- cloudpartner.resty.keep in a real nginx: what is under way outlives whoever began it.
 
+local cjson = require "cjson"
 local live = require "spec.host.live"
 local nginx = require "spec.host.nginx"
 
@@ -66,6 +67,7 @@ describe("resty.keep", function()
       return require("cjson").decode(text).status.state, text:find("secret", 1, true),
         #store:list() ]]
     assert.equal("succeeded", answer[1])
+    assert.equal(cjson.null, answer[2]) -- the token
     assert.equal(1, answer[3]) -- no lease is left
   end)
 
@@ -135,6 +137,27 @@ describe("resty.keep", function()
     service.order { method = "POST", path_contains = "spec-refused", status = 403, body = "{}" }
     assert.equal("forbidden", server.run(GO_LIVE:format "refused")[1].code)
     assert.equal("succeeded", server.run(GO_LIVE:format "refused")[1])
+  end)
+
+  it("forgets what a function of the caller's keeps from being sent", function()
+    start {}
+    local answer = server.run [[
+      local ok, message = pcall(client.golive, client, "spec-held-back", {
+        before_send = function() error "not today" end,
+      })
+      return ok, tostring(message), #resty.shared("kept"):list() ]]
+    assert.is_false(answer[1])
+    assert.truthy(answer[2]:find("not today", 1, true))
+    assert.equal(0, answer[3])
+    assert.equal(0, service.count("attempts", "spec-held-back"))
+  end)
+
+  it("says what to do in a phase that can't wait", function()
+    start { init_worker = [[
+      local ok, message = pcall(function() require("nginx_host").client():golive "spec-x" end)
+      ngx.shared.kept:set("said", tostring(message)) ]] }
+    local message = server.run "return ngx.shared.kept:get 'said'"[1]
+    assert.truthy(message:find("in the phase init_worker", 1, true), message)
   end)
 
   it("takes a store of the caller's, and says what one lacks", function()

@@ -163,17 +163,11 @@ end
 
 -------------------------------------------------------------------------- waiting --
 
--- The coroutine that runs; nil in the main one, which can't yield.
-local function running()
-  local thread, main = coroutine.running()
-  return not main and thread or nil
-end
-
 local OUTSIDE = "cloudpartner.luv: call it in a coroutine, or use luv.start"
 
 local function new_await(driver)
   return function(_, task)
-    local thread = running()
+    local thread = async.running()
     if not thread then
       task:cancel()
       error(OUTSIDE, 0)
@@ -227,7 +221,7 @@ end
 -- A callback is never called before `start` has returned.
 local function let_start_return(driver, call)
   if call.started then return end
-  local waiter = { thread = running(), waits = true }
+  local waiter = { thread = async.running(), waits = true }
   driver:note(waiter)
   coroutine.yield()
   waiter.waits = false

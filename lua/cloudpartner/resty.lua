@@ -150,10 +150,9 @@ end
 
 --------------------------------------------------------------------------- await --
 
-local function check_phase(task)
+local function check_phase()
   local phase = ngx.get_phase()
   if YIELDING[phase] then return end
-  task:cancel()
   error("cloudpartner: nginx lets nothing wait in the phase " .. phase
     .. "; call it from ngx.timer.at(0, function() ... end)", 0)
 end
@@ -168,8 +167,8 @@ local function drive_here(client, task)
 end
 
 local function await(client, task)
-  check_phase(task)
-  if ngx.worker.exiting() then return task:cancel() end
+  if not YIELDING[ngx.get_phase()] or ngx.worker.exiting() then task:cancel() end
+  check_phase()
   local bell = semaphore.new()
   task:notify(function() bell:post() end)
   if not attend(client) then return drive_here(client, task) end
@@ -201,7 +200,8 @@ function resty.new(options)
   function wrapped.start(_, ...) return start(client, ...) end
   local keep = options and options.keep
   if not keep then return wrapped end
-  return keep:wrap(wrapped, options.publisher or os.getenv "CLOUDPARTNER_PUBLISHER")
+  local publisher = options.publisher or os.getenv "CLOUDPARTNER_PUBLISHER"
+  return keep:wrap(wrapped, publisher, check_phase)
 end
 
 --- resty.keep(store [, options]): where intents and operations under way are kept; an

@@ -145,6 +145,14 @@ function Keep:settle(name, operation, err)
   return operation, err
 end
 
+-- What the caller's function raises keeps the submission from being sent.
+function Keep:call_before_send(options, name, intent)
+  local ok, message = pcall(options.before_send, intent)
+  if ok then return end
+  self.store:delete(PREFIX .. name)
+  error(message, 0)
+end
+
 -- The options, with an announcement to the store in front of the caller's.
 function Keep:announcing(name, options)
   local all, refused = {}, {}
@@ -155,7 +163,9 @@ function Keep:announcing(name, options)
       refused.err = err
       error(err, 0)
     end
-    if options and options.before_send then options.before_send(intent) end
+    if options and options.before_send then
+      self:call_before_send(options, name, intent)
+    end
   end
   return all, refused
 end
@@ -165,8 +175,7 @@ function Keep:send(client, method, name, subject, options)
   local ok, operation, err = pcall(client[method], client, subject, all)
   if ok then return self:settle(name, operation, err) end
   if refused.err then return nil, refused.err end
-  self.store:delete(PREFIX .. name) -- a raise of the caller's: nothing was sent
-  error(operation, 0)
+  error(operation, 0) -- of the caller's; what may have been sent stays in the store
 end
 
 -- What is under way already, instead of another submission.
@@ -381,18 +390,23 @@ end
 
 local SUBMISSIONS = { golive = true, publish = true, cancel = true }
 
---- keep:wrap(client, publisher): a client whose submissions are kept; of resty.new.
-function Keep:wrap(inner, publisher)
+--- keep:wrap(client, publisher, check_phase): a client whose submissions are kept; of
+-- resty.new.
+function Keep:wrap(inner, publisher, check_phase)
   local client = {}
   local with_methods = make_handle_methods(self, inner)
   for method in pairs(SUBMISSIONS) do
     client[method] = function(_, offer, options)
+      check_phase()
       local name = name_of { publisher = publisher, offer = offer, kind = method }
       return with_methods(self:submit(inner, method, name, offer, options))
     end
   end
   function client.resume(_, ...) return with_methods(inner:resume(...)) end
-  function client.wait(_, ...) return self:wait(inner, ...) end
+  function client.wait(_, ...)
+    check_phase()
+    return self:wait(inner, ...)
+  end
   self.publishers[client], self.clients[client] = publisher, inner
   return setmetatable(client, {
     __index = function(_, key)
