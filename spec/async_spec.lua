@@ -364,6 +364,27 @@ describe("async.wrap", function()
     assert.has_error(function() list(client) end)
   end)
 
+  it("holds tasks by methods that may come late", function()
+    local client = client_of { token = function() return "secret" end }
+    local task = client:start("operations", "spec-offer")
+    assert.is_false(task:wanted())
+    assert.has_error(function() task:call() end)
+    task:answer(true) -- of no call: nothing
+    task:hold()
+    client:step()
+    assert.is_true(task:wanted())
+    local f = task:call()
+    assert.equal("function", type(f))
+    assert.has_error(function() task:call() end) -- it is being made
+    client:close()
+    task:answer(pcall(f))
+    task:release()
+    task:hold(print)
+    local _, err = task:result()
+    assert.equal("canceled", err.code)
+    collectgarbage()
+  end)
+
   it("shows a task that nobody awaits", function()
     local client = client_of()
     async.run(client, function(wrapped) wrapped:start("operations", "spec-offer") end)

@@ -29,7 +29,7 @@ static int task_hold(lua_State *L) {
 */
 static int task_release(lua_State *L) {
   cp_lua_task *task = cp_check_task(L, 1);
-  if (!task->held) return 0;
+  if (!task->held || task->task.stage == CP_STAGE_ENDED) return 0;
   task->held = false;
   int env = cp_push_env(L, 1);
   lua_pushnil(L);
