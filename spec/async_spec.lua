@@ -266,8 +266,8 @@ describe("the caller's functions", function()
   end)
 
   it("are asked again by another when the one that asks is canceled", function()
-    local asked, asker, client = 0, nil, nil
-    client = client_of {
+    local asked, asker = 0, nil
+    local client = client_of {
       token = function()
         asked = asked + 1
         for _ = 1, 1000 do
