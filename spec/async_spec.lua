@@ -127,7 +127,10 @@ describe("async.run", function()
     end, function(wrapped) return wrapped:wait("/api/operations/p$o$2$preview") end)
     broken = false
     assert.equal(2, #results)
-    assert.is_false(results[2].ok)
+    for i = 1, 2 do
+      assert.is_false(results[i].ok)
+      assert.truthy(tostring(results[i].error):find("the clock is broken", 1, true))
+    end
   end)
 
   it("tells all of a client that is closed in the middle", function()
@@ -366,6 +369,25 @@ describe("async.wrap", function()
     wrapped:close()
     assert.has_error(function() list(client) end)
   end)
+
+  for _, ending in ipairs { "cancel", "close" } do
+    it("tells who awaits of a " .. ending, function()
+      local client, held, told = client_of(), nil, 0
+      local wrapped = async.wrap(client, function(_, task)
+        held = task
+        task:notify(function() told = told + 1 end)
+        while not task:done() do coroutine.yield() end
+      end)
+      local thread = coroutine.create(function() return list(wrapped) end)
+      assert(coroutine.resume(thread))
+      assert.equal(0, told)
+      if ending == "cancel" then held:cancel() else client:close() end
+      assert.equal(1, told)
+      local _, found, err = coroutine.resume(thread)
+      assert.is_nil(found)
+      assert.equal("canceled", err.code)
+    end)
+  end
 
   it("holds tasks by methods that may come late", function()
     local client = client_of { token = function() return "secret" end }
