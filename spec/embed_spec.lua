@@ -51,6 +51,12 @@ describe("a C host", function()
     assert.truthy(output:find("spec-e: succeeded", 1, true), output)
   end)
 
+  it("says what is wrong with a script that is not there", function()
+    local ended = play("examples/embed/nowhere.lua", "spec-none")
+    assert.equal(1, ended.status)
+    assert.truthy(ended.output:find("cannot open", 1, true), ended.output)
+  end)
+
   it("gives its script no file system", function()
     for _, name in ipairs { "io", "os", "package", "dofile", "loadfile", "debug" } do
       assert.equal("nil", see(name))

@@ -128,8 +128,11 @@ int main(int count, char **words) {
   preload(L);
   int failed = luaL_loadfile(L, words[1]);
   take_away(L);
-  push_host(L, count, words);
-  failed = failed || lua_pcall(L, 1, 0, 0) ? fail(L, words[1]) : play(L);
+  if (!failed) {
+    push_host(L, count, words);
+    failed = lua_pcall(L, 1, 0, 0);
+  }
+  failed = failed ? fail(L, words[1]) : play(L);
   lua_close(L);
   return failed;
 }
