@@ -95,7 +95,7 @@ describe("cloudpartner.new", function()
     ["option 'token' must be a string or a function"] = { token = 5 },
     ["option 'token' is not a token"] = { token = "two words" },
     ["option 'token' must not hold control characters"] = { token = "a\r\nb" },
-    ["option 'credential'"] = { credential = "managed_identity" },
+    ["option 'credential' must be"] = { credential = "password" },
     ["option 'endpoint' is not a URL"] = { endpoint = "cloudpartner" },
     ["option 'endpoint' must begin with https://"] = { endpoint = "ftp://example.com" },
     ["only for a loopback address"] = { endpoint = "http://example.com" },

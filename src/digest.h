@@ -38,8 +38,9 @@ typedef struct cp_answer {
   int http_status; /* 0: none came */
   cp_text headers; /* "Name: value\r\n" for each, of the last answer only */
   cp_text body;
-  cp_text detail; /* of a failure, for people */
-  double seconds; /* from sending to the end */
+  cp_text detail;     /* of a failure, for people */
+  const char *advice; /* likewise, what to do about it; NULL: as its code has it */
+  double seconds;     /* from sending to the end */
 } cp_answer;
 
 void cp_answer_free(cp_answer *answer);

@@ -5,6 +5,9 @@
 
 #include <curl/curl.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "process.h"
 
 /* Handles and connections kept for the next exchanges. */
 #define IDLE_TRANSFERS   32
@@ -12,6 +15,12 @@
 
 /* The thread sleeps for so long at most, in milliseconds; whoever needs it wakes it. */
 #define LONG_POLL 600000
+
+/* While a program runs, it is looked after this often, in milliseconds. */
+#define TICK 20
+
+/* What a program says on its stream of errors is kept up to this, in bytes. */
+#define ERRORS_MAX 4096
 
 struct cp_exchange {
   cp_exchange *previous, *next;
@@ -21,6 +30,8 @@ struct cp_exchange {
   cp_request request;
   cp_answer *answer;
   cp_transfer *transfer;
+  cp_process process; /* of a program */
+  double began;       /* likewise */
 };
 
 typedef struct chain {
@@ -33,6 +44,9 @@ struct cp_port {
   chain done;
   bool raised;
   bool closed;
+  cp_port *leader;    /* whose answers raise the signal, too */
+  cp_port *followers; /* the first; the others by `next` */
+  cp_port *next;
   unsigned long generation;
   size_t exchanges; /* with the engine; the last one of a closed port frees it */
 };
@@ -42,6 +56,7 @@ typedef struct workshop {
   CURLM *multi;
   chain inbox;
   chain active;
+  chain programs;
   cp_transfer *idle[IDLE_TRANSFERS];
   int idle_count;
 } workshop;
@@ -92,6 +107,20 @@ static chain take_all(chain *from) {
 
 /* Ports */
 
+static void leave_leader(cp_port *port) {
+  if (!port->leader) return;
+  cp_port **link = &port->leader->followers;
+  while (*link != port) link = &(*link)->next;
+  *link = port->next;
+  port->leader = port->next = NULL;
+}
+
+/* Whatever follows it, or is followed: nothing leads here any more. */
+static void unlink_port(cp_port *port) {
+  leave_leader(port);
+  while (port->followers) leave_leader(port->followers);
+}
+
 static void free_port(cp_port *port) {
   cp_signal_close(&port->signal);
   cp_route_free(&port->route);
@@ -116,6 +145,12 @@ static void free_chain(chain exchanges) {
 }
 
 /* With the lock held. */
+static void ring(cp_port *port) {
+  if (!port->raised) cp_signal_raise(&port->signal);
+  port->raised = true;
+}
+
+/* With the lock held. */
 static void deliver(cp_exchange *exchange) {
   cp_port *port = exchange->port;
   if (port->closed || exchange->abandoned) {
@@ -123,8 +158,8 @@ static void deliver(cp_exchange *exchange) {
     return;
   }
   append(&port->done, exchange);
-  if (!port->raised) cp_signal_raise(&port->signal);
-  port->raised = true;
+  ring(port);
+  for (cp_port *one = port->followers; one; one = one->next) ring(one);
 }
 
 /* On the thread */
@@ -151,10 +186,10 @@ static void release_transfer(cp_exchange *exchange) {
 static void fail(cp_exchange *exchange, cp_sent sent, const char *detail) {
   exchange->answer->failure = CP_FAIL_NETWORK;
   exchange->answer->sent = sent;
-  cp_text_puts(&exchange->answer->detail, detail);
+  if (!exchange->answer->detail.length) cp_text_puts(&exchange->answer->detail, detail);
 }
 
-static bool begin(cp_exchange *exchange) {
+static bool begin_transfer(cp_exchange *exchange) {
   cp_transfer *transfer = get_transfer();
   if (!transfer) return false;
   bool ok =
@@ -165,6 +200,76 @@ static bool begin(cp_exchange *exchange) {
     exchange->transfer = transfer;
   else
     cp_transfer_free(transfer);
+  return ok;
+}
+
+/* Programs */
+
+static bool begin_program(cp_exchange *exchange) {
+  char *const *words = exchange->request.program;
+  exchange->answer->body.limit = exchange->request.max_body;
+  exchange->answer->detail.limit = ERRORS_MAX;
+  exchange->began = cp_os_now();
+  int error = cp_process_start(&exchange->process, words);
+  if (!error) return true;
+  cp_text_printf(&exchange->answer->detail, "%s: %s", words[0], strerror(error));
+  return false;
+}
+
+static void end_program(cp_exchange *exchange, cp_failure failure) {
+  cp_process_end(&exchange->process);
+  exchange->answer->failure = failure;
+  exchange->answer->sent = CP_SENT_YES;
+  exchange->answer->seconds = cp_os_now() - exchange->began;
+}
+
+/* Has the program come to its end, or to that of its time or of its output's bound? */
+static bool tend_program(cp_exchange *exchange) {
+  cp_answer *answer = exchange->answer;
+  cp_progress progress =
+      cp_process_tend(&exchange->process, &answer->body, &answer->detail);
+  bool late = cp_os_now() - exchange->began >= exchange->request.timeout;
+  if (progress == CP_RUNS_ON && !late) return false;
+  end_program(exchange, progress == CP_ENDED      ? CP_FAIL_NONE
+                        : progress == CP_TOO_MUCH ? CP_FAIL_TOO_LARGE
+                                                  : CP_FAIL_TIMEOUT);
+  return true;
+}
+
+static void tend_programs(chain *finished) {
+  for (cp_exchange *exchange = engine.work.programs.first, *next; exchange;
+       exchange = next) {
+    next = exchange->next;
+    if (!tend_program(exchange)) continue;
+    leave(&engine.work.programs, exchange);
+    append(finished, exchange);
+  }
+}
+
+/* With the lock held. */
+static chain take_given_up_programs(void) {
+  chain given_up = {0};
+  for (cp_exchange *exchange = engine.work.programs.first, *next; exchange;
+       exchange = next) {
+    next = exchange->next;
+    if (!exchange->abandoned && !exchange->port->closed) continue;
+    leave(&engine.work.programs, exchange);
+    append(&given_up, exchange);
+  }
+  return given_up;
+}
+
+/* Without the lock: a process takes a moment to be gone. */
+static void end_programs(chain programs) {
+  for (cp_exchange *exchange = programs.first; exchange; exchange = exchange->next)
+    end_program(exchange, CP_FAIL_NETWORK);
+}
+
+static bool begin(cp_exchange *exchange) {
+  chain *active = exchange->request.program ? &engine.work.programs : &engine.work.active;
+  bool ok =
+      exchange->request.program ? begin_program(exchange) : begin_transfer(exchange);
+  if (ok) append(active, exchange);
   return ok;
 }
 
@@ -184,9 +289,9 @@ static chain begin_all(chain arrived) {
   chain failed = {0};
   for (cp_exchange *exchange = arrived.first, *next; exchange; exchange = next) {
     next = exchange->next;
-    bool begun = begin(exchange);
-    if (!begun) fail(exchange, CP_SENT_NO, "out of memory");
-    append(begun ? &engine.work.active : &failed, exchange);
+    if (begin(exchange)) continue;
+    fail(exchange, CP_SENT_NO, "out of memory");
+    append(&failed, exchange);
   }
   return failed;
 }
@@ -209,12 +314,15 @@ static bool take_in(void) {
   lock();
   bool goes_on = !engine.stopping;
   engine.asleep = false;
-  chain arrived = take_all(&engine.work.inbox);
+  chain arrived = take_all(&engine.work.inbox), ended = {0};
   if (engine.given_up) give_up_abandoned();
+  if (engine.given_up) ended = take_given_up_programs();
   engine.given_up = false;
   unlock();
+  end_programs(ended);
   chain failed = begin_all(arrived);
   lock();
+  free_chain(ended);
   deliver_all(failed);
   unlock();
   return goes_on;
@@ -237,6 +345,7 @@ static void give_out(void) {
   while ((message = curl_multi_info_read(engine.work.multi, &left)))
     if (message->msg == CURLMSG_DONE)
       complete(message->easy_handle, message->data.result, &finished);
+  tend_programs(&finished);
   if (!finished.first) return;
   lock();
   deliver_all(finished);
@@ -254,7 +363,9 @@ static void give_back(chain exchanges, cp_sent sent) {
 }
 
 static void clean_up(void) {
+  end_programs(engine.work.programs);
   lock();
+  give_back(take_all(&engine.work.programs), CP_SENT_MAYBE);
   give_back(take_all(&engine.work.active), CP_SENT_MAYBE);
   give_back(take_all(&engine.work.inbox), CP_SENT_NO);
   unlock();
@@ -273,7 +384,8 @@ static void rest(void) {
   bool busy = engine.work.inbox.first || engine.given_up || engine.stopping;
   engine.asleep = !busy;
   unlock();
-  if (!busy) curl_multi_poll(engine.work.multi, NULL, 0, LONG_POLL, NULL);
+  int limit = engine.work.programs.first ? TICK : LONG_POLL;
+  if (!busy) curl_multi_poll(engine.work.multi, NULL, 0, limit, NULL);
 }
 
 static void *run(void *unused) {
@@ -395,6 +507,9 @@ static bool is_foreign(const cp_port *port) {
 cp_route cp_port_leave(cp_port *port) {
   cp_route route = port->route;
   port->route = (cp_route){0};
+  lock();
+  unlink_port(port);
+  unlock();
   free_port(port);
   return route;
 }
@@ -404,6 +519,9 @@ cp_route cp_port_leave(cp_port *port) {
 ** forked.
 */
 void cp_port_close(cp_port *port) {
+  lock();
+  unlink_port(port);
+  unlock();
   if (is_foreign(port)) {
     free_port(port);
     return;
@@ -418,6 +536,22 @@ void cp_port_close(cp_port *port) {
     engine.given_up = true;
     wake();
   }
+  unlock();
+}
+
+void cp_port_follow(cp_port *port, cp_port *leader) {
+  if (port->leader == leader) return;
+  lock();
+  leave_leader(port);
+  port->leader = leader;
+  if (leader) port->next = leader->followers;
+  if (leader) leader->followers = port;
+  unlock();
+}
+
+void cp_port_ring(cp_port *port) {
+  lock();
+  ring(port);
   unlock();
 }
 

@@ -1,5 +1,6 @@
 /*
 ** engine.h - libcurl multi on one thread of the process: requests in, answers out
+** A request may also be a program to run: its output is the answer.
 ** The thread starts with the first exchange and ends with the last Lua state, or at
 ** exit. What is in flight belongs to the engine until it is taken, so nothing here ever
 ** waits for the network. In a forked child the parent's engine is left alone and a new
@@ -39,6 +40,15 @@ void cp_port_close(cp_port *port);
 cp_route cp_port_leave(cp_port *port);
 
 const cp_signal *cp_port_signal(const cp_port *port);
+
+/*
+** From now on the port's signal is raised by answers at another port, too; NULL: no more.
+** It follows one at most.
+*/
+void cp_port_follow(cp_port *port, cp_port *leader);
+
+/* Raises the port's signal. */
+void cp_port_ring(cp_port *port);
 
 /*
 ** Hands a request over; the engine owns its contents then, whatever is returned. NULL

@@ -33,7 +33,7 @@
   X(PROTOCOL, "protocol", "check that the endpoint is the service itself")               \
   X(TOO_LARGE, "too_large", "raise max_body if the answer is meant to be that large")    \
   X(UNTRUSTED_URL, "untrusted_url", "the token goes to the endpoint's origin only")      \
-  X(CREDENTIAL, "credential", "give a token, or set CLOUDPARTNER_TOKEN")                 \
+  X(CREDENTIAL, "credential", "check the option 'token' or 'credential'")                \
   X(OPERATION_FAILED, "operation_failed",                                                \
     "correct what the steps' messages say and start again")                              \
   X(OPERATION_CANCELED, "operation_canceled", "start again if that was not meant")       \

@@ -27,9 +27,9 @@ static size_t size_of_headers(const cp_client *client, const cp_task *task) {
 }
 
 /* Room for all of it, so that the token is written once and wiped once. */
-static bool reserve_headers(const cp_client *client, const cp_task *task,
+static bool reserve_headers(const cp_client *client, const cp_lua_task *task,
                             cp_text *headers) {
-  size_t size = size_of_headers(client, task) + strlen(client->token.text);
+  size_t size = size_of_headers(client, &task->task) + task->bearer->length;
   return cp_text_reserve(headers, size);
 }
 
@@ -37,8 +37,8 @@ bool cp_add_headers(const cp_client *client, const cp_lua_task *task, bool with_
                     cp_text *headers) {
   const cp_task *of = &task->task;
   bool submits = cp_api_is_submission(of->todo.as.send.endpoint);
-  if (with_token && !(reserve_headers(client, of, headers) &&
-                      add_line(headers, "Authorization: Bearer ", client->token.text)))
+  if (with_token && !(reserve_headers(client, task, headers) &&
+                      add_line(headers, "Authorization: Bearer ", task->bearer->text)))
     return false;
   return cp_text_puts(headers, client->headers) &&
          cp_text_puts(headers, "Content-Type: application/json\n") &&
@@ -56,38 +56,37 @@ bool cp_add_url(const cp_client *client, const cp_task *task, cp_text *url) {
 
 /* token */
 
-static bool refuse(lua_State *L, const char *reason) {
-  lua_pushstring(L, reason);
-  return false;
-}
-
-/* With the two results of the token function from `token` on. */
-static bool take_token(lua_State *L, cp_client *client, int token, double now) {
+/* What is wrong with the two results of the token function, from `token` on; or NULL. */
+static const char *fault_of(lua_State *L, int token) {
   int left = token + 1;
-  if (lua_isnil(L, token) && lua_type(L, left) == LUA_TSTRING) {
-    lua_pushvalue(L, left);
-    return false;
-  }
-  if (lua_type(L, token) != LUA_TSTRING)
-    return refuse(L, "the token function returned no string");
   size_t length;
+  if (lua_isnil(L, token) && lua_type(L, left) == LUA_TSTRING)
+    return lua_tostring(L, left);
+  if (lua_type(L, token) != LUA_TSTRING) return "the token function returned no string";
+  if (lua_type(L, left) != LUA_TNUMBER && !lua_isnil(L, left))
+    return "the token function's second result is no number of seconds";
   const char *text = lua_tolstring(L, token, &length);
-  bool lasts = lua_type(L, left) == LUA_TNUMBER;
-  if (!lasts && !lua_isnil(L, left))
-    return refuse(L, "the token function's second result is no number of seconds");
-  if (!cp_token_text_ok(text, length))
-    return refuse(L, "the token function returned a string that is no token");
-  double seconds = lasts ? fmax(lua_tonumber(L, left), 0) : CP_TOKEN_ONCE;
-  if (cp_token_set(&client->token, text, length, seconds, now)) return true;
-  return refuse(L, "not enough memory");
+  return cp_token_text_ok(text, length)
+             ? NULL
+             : "the token function returned a string that is no token";
 }
 
-bool cp_take_token(lua_State *L, cp_client *client, const cp_came *came, double now) {
-  if (came->ok) return take_token(L, client, came->first, now);
-  if (lua_type(L, came->first) != LUA_TSTRING)
-    return refuse(L, "the token function raised an error");
-  lua_pushvalue(L, came->first);
-  return false;
+static const char *fault_of_call(lua_State *L, const cp_came *came) {
+  if (came->ok) return fault_of(L, came->first);
+  return lua_type(L, came->first) == LUA_TSTRING ? lua_tostring(L, came->first)
+                                                 : "the token function raised an error";
+}
+
+cp_renewal cp_take_token(lua_State *L, cp_credential *credential, const cp_came *came,
+                         const cp_clock *clock) {
+  const char *fault = fault_of_call(L, came);
+  if (fault) return cp_credential_refused(credential, fault, NULL, clock);
+  size_t length;
+  const char *text = lua_tolstring(L, came->first, &length);
+  bool lasts = lua_type(L, came->first + 1) == LUA_TNUMBER;
+  double life = lasts ? fmax(lua_tonumber(L, came->first + 1), 0) : CP_TOKEN_ONCE;
+  if (cp_credential_came(credential, text, length, life, clock)) return CP_RENEWED;
+  return cp_credential_refused(credential, NULL, NULL, clock);
 }
 
 /* transport */
@@ -240,7 +239,7 @@ static void fail_by_raise(lua_State *L, int raised, cp_answer *answer) {
 }
 
 /* What its response raises (it may have metamethods) is what the transport raised. */
-void cp_take_answer(lua_State *L, const cp_client *client, const cp_came *came,
+void cp_take_answer(lua_State *L, size_t max_body, const cp_came *came,
                     cp_answer *answer) {
   int top = lua_gettop(L);
   if (!came->ok) {
@@ -249,7 +248,7 @@ void cp_take_answer(lua_State *L, const cp_client *client, const cp_came *came,
   }
   lua_pushcfunction(L, take_protected);
   lua_pushlightuserdata(L, answer);
-  lua_pushnumber(L, (lua_Number)client->max_body);
+  lua_pushnumber(L, (lua_Number)max_body);
   for (int i = 0; i < 3; i++) lua_pushvalue(L, came->first + i);
   if (lua_pcall(L, 5, 0, 0) != 0) fail_by_raise(L, lua_gettop(L), answer);
   lua_settop(L, top);
@@ -294,6 +293,17 @@ static void set_wait(lua_State *L, const cp_task *task, const cp_clock *clock) {
   if (task->document.length) set(L, "state", cp_state_name(task->state));
 }
 
+/* Whether it was renewed; a failure is told here when the old one serves on. */
+static void set_token(lua_State *L, const cp_credential *credential,
+                      const cp_clock *clock) {
+  const cp_token *token = &credential->token;
+  double next = fmax(token->renew_at, token->until) - clock->now;
+  if (isfinite(next)) set_number(L, "next_in", fmax(next, 0));
+  if (!credential->reason) return;
+  set(L, "error", "credential");
+  set(L, "message", credential->reason);
+}
+
 static void push_event(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
   static const char *const kinds[] = {"request", "answer", "retry",
                                       "poll",    "token",  "reconcile"};
@@ -310,6 +320,7 @@ static void push_event(lua_State *L, const cp_lua_task *task, const cp_clock *cl
   if (of->event == CP_EVENT_RETRY || of->event == CP_EVENT_POLL ||
       of->event == CP_EVENT_RECONCILE)
     set_wait(L, of, clock);
+  if (of->event == CP_EVENT_TOKEN) set_token(L, task->client->sharer.credential, clock);
 }
 
 /* Pushes the request of an exchange that has ended, without the token. */
@@ -331,12 +342,8 @@ static void push_sent(lua_State *L, const cp_lua_task *task) {
   lua_settop(L, top + 1);
 }
 
-/* Pushes request and answer of an exchange that has ended, for `observe`. */
-static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
-  const cp_answer *answer = task->task.answer;
-  lua_createtable(L, 0, 5);
-  push_sent(L, task);
-  lua_setfield(L, -2, "request");
+/* Adds to the table on top what came of its request. */
+static void set_outcome(lua_State *L, const cp_answer *answer, const cp_clock *clock) {
   set_number(L, "seconds", answer->seconds);
   set_number(L, "started_at", clock->wall - answer->seconds);
   if (answer->failure) set(L, "error", cp_code_name(cp_code_of_failure(answer->failure)));
@@ -351,10 +358,45 @@ static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock 
   lua_setfield(L, -2, "response");
 }
 
+/* Pushes request and answer of an exchange that has ended, for `observe`. */
+static void push_exchange(lua_State *L, const cp_lua_task *task, const cp_clock *clock) {
+  lua_createtable(L, 0, 5);
+  push_sent(L, task);
+  lua_setfield(L, -2, "request");
+  set_outcome(L, task->task.answer, clock);
+}
+
 bool cp_observe(lua_State *L, int env, const cp_lua_task *task, const cp_clock *clock) {
   lua_getfield(L, env, "observe");
   push_exchange(L, task, clock);
   return lua_pcall(L, 1, 0, 0) == 0;
+}
+
+/* With the request in C's memory, which a raise must not leak. */
+static int push_renewal(lua_State *L) {
+  const cp_credential *credential = lua_touserdata(L, 1);
+  lua_createtable(L, 0, 5);
+  push_request(L, lua_touserdata(L, 2));
+  lua_setfield(L, -2, "request");
+  set_outcome(L, credential->last, lua_touserdata(L, 3));
+  lua_pushvalue(L, 4);
+  lua_insert(L, -2);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+bool cp_observe_renewal(lua_State *L, int env, const cp_credential *credential,
+                        const cp_clock *clock) {
+  cp_request request;
+  bool ok = cp_credential_request_shown(credential, &request);
+  lua_pushcfunction(L, push_renewal);
+  lua_pushlightuserdata(L, (void *)credential);
+  lua_pushlightuserdata(L, &request);
+  lua_pushlightuserdata(L, (void *)clock);
+  lua_getfield(L, env, "observe");
+  ok = !ok || lua_pcall(L, 4, 0, 0) == 0;
+  cp_request_free(&request);
+  return ok;
 }
 
 /* on_progress, before_send */
@@ -389,7 +431,8 @@ int cp_push_function(lua_State *L, int env, const cp_lua_task *task,
                      const cp_clock *clock, const cp_request *request) {
   static const char *const names[] = {[CP_FUNCTION_TOKEN] = "token",
                                       [CP_FUNCTION_LOG] = "log",
-                                      [CP_FUNCTION_TRANSPORT] = "transport"};
+                                      [CP_FUNCTION_TRANSPORT] = "transport",
+                                      [CP_FUNCTION_ASK] = "transport"};
   int top = lua_gettop(L);
   if (task->function == CP_FUNCTION_CALL)
     push_call(L, env, task);
@@ -399,7 +442,8 @@ int cp_push_function(lua_State *L, int env, const cp_lua_task *task,
   lua_settop(L, top + 1);
   switch (task->function) {
     case CP_FUNCTION_LOG: push_event(L, task, clock); break;
-    case CP_FUNCTION_TRANSPORT: push_request(L, request); break;
+    case CP_FUNCTION_TRANSPORT:
+    case CP_FUNCTION_ASK: push_request(L, request); break;
     case CP_FUNCTION_CALL: push_subject(L, task); break;
     default: break;
   }

@@ -21,14 +21,12 @@ typedef struct cp_came {
 int cp_push_function(lua_State *L, int env, const cp_lua_task *task,
                      const cp_clock *clock, const cp_request *request);
 
-/*
-** Takes the token that the token function returned; false when it is none, with the
-** reason pushed as a string.
-*/
-bool cp_take_token(lua_State *L, cp_client *client, const cp_came *came, double now);
+/* Takes the token that the token function returned, or why it is none. */
+cp_renewal cp_take_token(lua_State *L, cp_credential *credential, const cp_came *came,
+                         const cp_clock *clock);
 
 /* Fills in the transport's answer, whatever came of it. */
-void cp_take_answer(lua_State *L, const cp_client *client, const cp_came *came,
+void cp_take_answer(lua_State *L, size_t max_body, const cp_came *came,
                     cp_answer *answer);
 
 /* Does the task's machine ask for a function that its caller gave? */
@@ -36,6 +34,10 @@ bool cp_has_call(lua_State *L, int env, const cp_lua_task *task);
 
 /* Tells `observe` of the task's answer; false with what it raised. */
 bool cp_observe(lua_State *L, int env, const cp_lua_task *task, const cp_clock *clock);
+
+/* The same for the last request for a token, which is shown without its secrets. */
+bool cp_observe_renewal(lua_State *L, int env, const cp_credential *credential,
+                        const cp_clock *clock);
 
 /*
 ** Appends the headers of a task's request, "Name: value\n" for each; with the token, if

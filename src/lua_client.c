@@ -4,11 +4,12 @@
 #include "lua_client.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "lua_credential.h"
 #include "lua_json.h"
 #include "lua_options.h"
+#include "lua_settings.h"
 #include "url.h"
 
 #define DEFAULT_ENDPOINT    "https://cloudpartner.azure.com"
@@ -87,67 +88,32 @@ cp_clock cp_client_clock(lua_State *L, int env, cp_client *client) {
 
 /* new */
 
-char *cp_keep(lua_State *L, const char *text) {
-  char *copy = cp_strdup(text);
-  if (text && !copy) luaL_error(L, "not enough memory");
-  return copy;
-}
-
-/* A variable that is set to nothing counts as not set. */
-static const char *environment(const char *name) {
-  const char *value = getenv(name);
-  return value && *value ? value : NULL;
-}
-
 /* The options are at stack index 1, the client at 2, its environment at 3. */
 enum { OPTIONS = 1, CLIENT = 2, ENV = 3 };
 
-static const char *option(lua_State *L, const char *name, const char *variable,
-                          const char *otherwise) {
-  const char *value = cp_option_string(L, OPTIONS, name);
-  if (!value && variable) value = environment(variable);
-  return value ? value : otherwise;
-}
-
 static void set_publisher(lua_State *L, cp_client *client) {
-  const char *publisher = option(L, "publisher", "CLOUDPARTNER_PUBLISHER", NULL);
+  const char *publisher = cp_setting(L, "publisher", "CLOUDPARTNER_PUBLISHER", NULL);
   if (publisher && !cp_url_segment_ok(publisher, strlen(publisher)))
     luaL_error(L, "option 'publisher' must be an id: not empty, '.' or '..'");
   client->publisher = cp_keep(L, publisher);
 }
 
-/*
-** The text is the client's even while it may be refused, so that a raise leaves no
-** leak.
-*/
-static void set_base(lua_State *L, const char *name, const char *url, char **base) {
-  cp_text text = {.limit = CP_URL_MAX};
-  const char *fault = cp_url_base(url, &text);
-  cp_free(*base);
-  *base = text.data;
-  if (fault) luaL_error(L, "option '%s' %s", name, fault);
-}
-
 static void set_endpoint(lua_State *L, cp_client *client) {
   cp_service *service = &client->service;
-  const char *authority = option(L, "authority", NULL, NULL);
-  if (authority) set_base(L, "authority", authority, &service->base);
-  set_base(L, "endpoint",
-           option(L, "endpoint", "CLOUDPARTNER_ENDPOINT", DEFAULT_ENDPOINT),
-           &service->base);
-  service->api_version = cp_keep(L, option(L, "api_version", NULL, DEFAULT_API_VERSION));
+  cp_set_base(L, "endpoint",
+              cp_setting(L, "endpoint", "CLOUDPARTNER_ENDPOINT", DEFAULT_ENDPOINT),
+              &service->base);
+  service->api_version =
+      cp_keep(L, cp_setting(L, "api_version", NULL, DEFAULT_API_VERSION));
 }
 
 static void set_numbers(lua_State *L, cp_client *client) {
   cp_service *service = &client->service;
   service->exchange_timeout = cp_option_number(L, OPTIONS, "exchange_timeout", 30);
   service->connect_timeout = cp_option_number(L, OPTIONS, "connect_timeout", 10);
-  service->retry.retries = (int)cp_option_number(L, OPTIONS, "retries", 3);
-  service->retry.delay = cp_option_number(L, OPTIONS, "retry_delay", 0.8);
-  service->retry.max_delay = cp_option_number(L, OPTIONS, "retry_max_delay", 60);
   client->max_body = (size_t)cp_option_number(L, OPTIONS, "max_body", 8 << 20);
   client->tasks.places = (int)cp_option_number(L, OPTIONS, "max_connections", 8);
-  client->route.connect_timeout = service->connect_timeout;
+  cp_set_retry(L, &service->retry);
 }
 
 static bool set_function(lua_State *L, const char *name) {
@@ -165,63 +131,25 @@ static void set_functions(lua_State *L, cp_client *client) {
   client->has_random = set_function(L, "random");
 }
 
-static void set_token(lua_State *L, cp_client *client, const char *token,
-                      const char *from) {
-  size_t length = strlen(token);
-  if (!cp_token_text_ok(token, length)) {
-    client->no_token = from;
-    return;
-  }
-  if (!cp_token_set(&client->token, token, length, CP_TOKEN_FOREVER, 0))
-    luaL_error(L, "not enough memory");
-}
-
-/* What is wrong with the environment is known here, and told by the first call: it is no
-** misuse of `new`. */
+/* The credential that the options name, or one of its own. */
 static void set_credential(lua_State *L, cp_client *client) {
-  const char *credential = option(L, "credential", NULL, NULL);
-  bool given = cp_option_given(L, OPTIONS, "credential");
-  if (given && (!credential || strcmp(credential, "environment") != 0))
-    luaL_error(L,
-               "option 'credential': this version knows \"environment\" only; for others "
-               "give a function as option 'token'");
-  const char *token = environment("CLOUDPARTNER_TOKEN");
-  client->no_token = "no token: set CLOUDPARTNER_TOKEN, or give the option 'token'";
-  if (token) set_token(L, client, token, "CLOUDPARTNER_TOKEN is not a token");
-}
-
-static void set_identity(lua_State *L, cp_client *client) {
+  client->sharer.tasks = &client->tasks;
+  client->sharer.port = &client->port;
   cp_option_push(L, OPTIONS, "token");
-  client->asks_token = lua_isfunction(L, -1);
-  const char *token = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-  lua_pushvalue(L, -1);
-  if (client->asks_token) lua_setfield(L, ENV, "token");
-  if (token) {
-    set_token(L, client, token, "");
-    if (!client->token.text) luaL_error(L, "option 'token' is not a token");
-  } else if (!client->asks_token) {
-    set_credential(L, client);
-  }
+  if (lua_isfunction(L, -1)) lua_setfield(L, ENV, "token");
+  cp_credential *credential = cp_push_credential(L, &client->owns_credential);
+  int index = lua_gettop(L);
+  lua_pushvalue(L, index);
+  lua_setfield(L, ENV, "credential");
+  cp_credential_join(credential, &client->sharer);
+  cp_credential_suit(L, index, client->service.base);
 }
 
 static void set_headers(lua_State *L, cp_client *client) {
-  const char *own = option(L, "user_agent", NULL, NULL);
-  const char *headers = cp_option_headers(L, OPTIONS);
-  lua_pushfstring(L, "User-Agent: %s%scloudpartner-lua/%s\nAccept: application/json\n%s",
-                  own ? own : "", own ? " " : "", CP_VERSION, headers);
+  cp_push_agent(L);
+  cp_option_headers(L, OPTIONS);
+  lua_concat(L, 2);
   client->headers = cp_keep(L, lua_tostring(L, -1));
-}
-
-/* Read here, not by libcurl: where it is read, a token goes by it. */
-static void set_route(lua_State *L, cp_client *client) {
-  cp_route *route = &client->route;
-  bool local = cp_url_is_local(client->service.base);
-  const char *own = option(L, "proxy", NULL, NULL);
-  const char *proxy = own ? own : cp_route_environment_proxy();
-  route->proxy = cp_keep(L, local ? "" : proxy);
-  route->no_proxy = cp_keep(L, own ? "" : cp_route_environment_no_proxy());
-  route->ca_file = cp_keep(L, option(L, "ca_file", NULL, NULL));
-  route->ca_path = cp_keep(L, option(L, "ca_path", NULL, NULL));
 }
 
 static void set_table(lua_State *L, const char *name) {
@@ -274,9 +202,9 @@ int cp_client_new(lua_State *L) {
   set_endpoint(L, client);
   set_numbers(L, client);
   set_functions(L, client);
-  set_identity(L, client);
+  set_credential(L, client);
   set_headers(L, client);
-  set_route(L, client);
+  cp_set_route(L, client->service.base, &client->route);
   cp_client_seed(client);
   client->generation = cp_engine_generation();
   client->open = true;
@@ -293,16 +221,25 @@ static void stop_tasks(lua_State *L, int env) {
   for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1)) {
     cp_lua_task *task = lua_touserdata(L, -1);
     cp_task_abandon(task);
+    cp_task_release_bearer(task);
     cp_task_end(&task->client->tasks, &task->task, CP_CODE_CANCELED);
+    if (task->client->sharer.credential)
+      cp_credential_forsake(task->client->sharer.credential, task);
   }
   lua_newtable(L);
   lua_setfield(L, env, "tasks");
 }
 
+static void part_from_credential(cp_client *client) {
+  cp_credential *credential = client->sharer.credential;
+  cp_credential_part(&client->sharer);
+  if (credential && client->owns_credential) cp_credential_close(credential);
+}
+
 static void free_client(cp_client *client) {
+  part_from_credential(client);
   if (client->port) cp_port_close(client->port);
   cp_tasks_free(&client->tasks);
-  cp_token_free(&client->token);
   cp_route_free(&client->route);
   cp_free(client->publisher);
   cp_free_secret(client->headers);
@@ -408,12 +345,19 @@ static int client_events(lua_State *L) {
   return 1;
 }
 
+int cp_client_in_flight(const cp_client *client) {
+  const cp_credential *credential = client->sharer.credential;
+  bool awaits = client->tasks.tokenless.first && credential &&
+                cp_credential_is_in_flight(credential);
+  return client->flying + awaits;
+}
+
 /*
 ** client:in_flight(): how many exchanges libcurl is at. A host that can't watch the
 ** descriptor looks more often while there are some.
 */
 static int client_in_flight(lua_State *L) {
-  lua_pushinteger(L, cp_check_client(L, 1)->flying);
+  lua_pushinteger(L, cp_client_in_flight(cp_check_client(L, 1)));
   return 1;
 }
 

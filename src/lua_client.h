@@ -11,10 +11,10 @@
 
 #include <stdint.h>
 
+#include "credential.h"
 #include "engine.h"
 #include "lua_compat.h"
 #include "tasks.h"
-#include "token.h"
 
 #define CP_VERSION "0.1.0"
 
@@ -29,16 +29,13 @@ typedef struct cp_client {
   cp_route route; /* until a port takes it over */
   cp_port *port;
   cp_tasks tasks;
-  cp_token token;
+  cp_sharer sharer;     /* of its credential, which lies in env.credential */
+  bool owns_credential; /* nobody else has it */
   char *publisher;
   char *headers; /* of every request, "Name: value\n" for each */
   size_t max_body;
-  bool asks_token;           /* the token is a function */
-  bool is_asking;            /* and is being called by the driver of a task */
-  struct cp_lua_task *asker; /* the task for which it is; the others wait */
   bool has_transport, has_log, has_observer, has_now, has_sleep, has_random;
-  uint64_t chance[2];   /* the state of its random numbers */
-  const char *no_token; /* what to do about a token that there is none of */
+  uint64_t chance[2]; /* the state of its random numbers */
 } cp_client;
 
 /* What `task:result` gives. */
@@ -56,6 +53,7 @@ typedef enum cp_function {
   CP_FUNCTION_TOKEN,
   CP_FUNCTION_LOG,
   CP_FUNCTION_TRANSPORT,
+  CP_FUNCTION_ASK,  /* the transport, with the request for a token */
   CP_FUNCTION_CALL, /* on_progress, before_send: as its machine says */
 } cp_function;
 
@@ -64,6 +62,7 @@ typedef struct cp_lua_task {
   cp_task task; /* first: a cp_task of ours is a cp_lua_task */
   cp_client *client;
   cp_exchange *exchange; /* in flight */
+  cp_bearer *bearer;     /* the token of the exchange under way */
   const char *call;      /* the method's name, for messages */
   cp_result result;
   bool raised;      /* a function of the caller's raised; the value is in env.raised */
@@ -77,9 +76,6 @@ cp_client *cp_check_client(lua_State *L, int index);
 
 /* The same, closed or not. */
 cp_client *cp_to_client(lua_State *L, int index);
-
-/* A copy of a text in C's memory, NULL of NULL; raises without memory. */
-char *cp_keep(lua_State *L, const char *text);
 
 /*
 ** Pushes memory of Lua's for an empty text of up to `size` bytes, which is not to be
@@ -138,6 +134,12 @@ void cp_task_begin(lua_State *L, cp_lua_task *task);
 
 /* Ends the task on top of the stack before it began. */
 void cp_task_refuse(cp_lua_task *task, cp_code code);
+
+/* Nobody needs the token of the task's exchange any more. */
+void cp_task_release_bearer(cp_lua_task *task);
+
+/* How many answers of the engine are to come: of its tasks, and of a token for them. */
+int cp_client_in_flight(const cp_client *client);
 
 /* Gives up the exchange of a task that is in flight, if one is. */
 void cp_task_abandon(cp_lua_task *task);

@@ -2,6 +2,7 @@
 ** lua_cloudpartner.c - require "cloudpartner"
 */
 #include "lua_client.h"
+#include "lua_credential.h"
 #include "lua_error.h"
 #include "lua_json.h"
 #include "lua_operation.h"
@@ -48,10 +49,13 @@ __attribute__((visibility("default"))) int luaopen_cloudpartner(lua_State *L) {
   cp_open_error(L);
   cp_open_operation(L);
   cp_open_task(L);
+  cp_open_credential(L);
   cp_open_client(L);
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   lua_pushcfunction(L, cp_client_new);
   lua_setfield(L, -2, "new");
+  lua_pushcfunction(L, cp_credential_new);
+  lua_setfield(L, -2, "credential");
   cp_add_calls(L);
   lua_pushliteral(L, "cloudpartner " CP_VERSION);
   lua_setfield(L, -2, "_VERSION");

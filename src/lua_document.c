@@ -306,6 +306,7 @@ static void look_into(lua_State *L, int from, cp_said *said, int depth) {
   look(L, from, "detail", &said->message);
   look(L, from, "traceId", &said->request_id);
   look(L, from, "correlationId", &said->request_id);
+  look(L, from, "correlation_id", &said->request_id);
   look_at_error(L, from, said, depth);
   look_at_problem(L, from, said);
   look(L, from, "error_description", &said->message);

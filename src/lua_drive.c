@@ -54,23 +54,34 @@ static bool read_clock(lua_State *L, drive *d) {
   return false;
 }
 
+/* The task's answer, which is the task's then; NULL: there is no memory for one. */
+static void answer_with(drive *d, cp_answer *answer) {
+  if (answer) {
+    cp_task_answered(&d->client->tasks, &d->task->task, answer);
+    return;
+  }
+  cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_NETWORK);
+  d->task->task.outcome.no_memory = true;
+}
+
 static void answer_failure(drive *d, cp_failure failure, cp_sent sent,
                            const char *detail) {
   cp_answer *answer = cp_calloc(sizeof *answer);
-  if (!answer) {
-    cp_task_end(&d->client->tasks, &d->task->task, CP_CODE_NETWORK);
-    d->task->task.outcome.no_memory = true;
-    return;
+  if (answer) {
+    answer->failure = failure;
+    answer->sent = sent;
+    cp_text_puts(&answer->detail, detail);
   }
-  answer->failure = failure;
-  answer->sent = sent;
-  cp_text_puts(&answer->detail, detail);
-  cp_task_answered(&d->client->tasks, &d->task->task, answer);
+  answer_with(d, answer);
 }
 
 /* The caller's functions */
 
 static bool take(lua_State *L, drive *d, const cp_came *came);
+
+static cp_credential *credential_of(const drive *d) {
+  return d->client->sharer.credential;
+}
 
 /* With the environment, the drive and the task on the stack. */
 static int protected_call(lua_State *L) {
@@ -86,13 +97,14 @@ static int protected_call(lua_State *L) {
 static bool call(lua_State *L, drive *d, cp_function function) {
   d->task->function = (uint8_t)function;
   if (d->task->held) return false;
-  bool asks = function == CP_FUNCTION_TOKEN;
+  bool asks = function == CP_FUNCTION_TOKEN || function == CP_FUNCTION_ASK;
+  cp_credential *credential = credential_of(d);
   cp_came came = {.first = lua_gettop(L) + 1};
   lua_pushcfunction(L, protected_call);
   for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
-  if (asks) d->client->is_asking = true;
+  if (asks) credential->is_asking = true;
   came.ok = lua_pcall(L, 3, 3, 0) == 0;
-  if (asks) d->client->is_asking = false;
+  if (asks) credential->is_asking = false;
   return read_clock(L, d) && take(L, d, &came);
 }
 
@@ -109,33 +121,129 @@ static bool tell(lua_State *L, drive *d) {
   return d->client->has_log ? call(L, d, CP_FUNCTION_LOG) : observe(L, d);
 }
 
-static bool have_no_token(drive *d, const char *reason) {
+/* Tokens */
+
+/* Where no descriptor tells of its arrival, it is looked for this often, in seconds. */
+#define GLANCE 0.05
+
+static bool get_token(lua_State *L, drive *d);
+
+static bool fail_by_credential(drive *d, const char *reason) {
   answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, reason);
   return true;
 }
 
-/* One asks for all; within the function itself nobody can wait for it. */
-static bool get_token(lua_State *L, drive *d) {
-  cp_client *client = d->client;
-  if (cp_token_serves(&client->token, d->clock.now)) return true;
-  if (!client->asks_token) return have_no_token(d, client->no_token);
-  if (!client->asker) {
-    client->asker = d->task;
+/* Shows an observer the exchange for a token that has ended; false when it raised. */
+static bool show_renewal(lua_State *L, drive *d) {
+  cp_credential *credential = credential_of(d);
+  if (!d->client->has_observer || !credential->unobserved) return true;
+  credential->unobserved = false;
+  bool ok = cp_observe_renewal(L, d->env, credential, &d->clock);
+  if (!ok) raise(L, d);
+  return read_clock(L, d) && ok;
+}
+
+/* The task has a token from now on, whatever becomes of the credential's. */
+static bool take_bearer(lua_State *L, drive *d) {
+  cp_credential *credential = credential_of(d);
+  cp_bearer_release(d->task->bearer);
+  d->task->bearer = cp_bearer_share(credential->token.bearer);
+  if (!d->client->has_log || !credential->untold) return true;
+  credential->untold = false;
+  d->task->task.event = CP_EVENT_TOKEN;
+  return call(L, d, CP_FUNCTION_LOG);
+}
+
+static bool is_served(const drive *d) {
+  cp_token_todo todo = cp_token_look(&credential_of(d)->token, d->clock.now);
+  return todo == CP_TOKEN_SEND || todo == CP_TOKEN_SEND_AND_RENEW;
+}
+
+/* While the old token serves, it is no error that there is no new one. */
+static bool go_on(lua_State *L, drive *d, cp_renewal renewal) {
+  if (!show_renewal(L, d)) return true;
+  if (renewal == CP_RENEWED || is_served(d)) return take_bearer(L, d);
+  if (renewal == CP_RENEWAL_REPEATED) return get_token(L, d);
+  answer_with(d, cp_credential_failure(credential_of(d)));
+  return true;
+}
+
+static bool ask_transport(lua_State *L, drive *d) {
+  cp_credential *credential = credential_of(d);
+  cp_text fault = {0};
+  cp_credential_begin(credential, d->task, &d->clock);
+  if (cp_credential_request(credential, &d->request, &fault))
+    return call(L, d, CP_FUNCTION_ASK);
+  cp_renewal renewal = cp_credential_refused(credential, fault.data, NULL, &d->clock);
+  cp_text_free(&fault);
+  return go_on(L, d, renewal);
+}
+
+/* One renews it for all; by the engine nobody has to wait for that. */
+static bool renew(lua_State *L, drive *d) {
+  cp_credential *credential = credential_of(d);
+  cp_source source = credential->identity.source;
+  if (source == CP_SOURCE_FUNCTION) {
+    cp_credential_begin(credential, d->task, &d->clock);
     return call(L, d, CP_FUNCTION_TOKEN);
   }
-  if (client->is_asking)
-    return have_no_token(d, "the token function called its own client");
-  cp_task_await_token(&client->tasks, &d->task->task);
+  if (d->client->has_transport && cp_source_is_http(source)) return ask_transport(L, d);
+  cp_credential_ask(credential, &d->clock);
+  if (cp_credential_is_in_flight(credential)) return get_token(L, d);
+  return go_on(L, d, CP_RENEWAL_FAILED);
+}
+
+/* When a task that waits for the token looks for it again, unless it is woken. */
+static double next_look(drive *d) {
+  cp_client *client = d->client;
+  const cp_credential *credential = credential_of(d);
+  if (!credential->token.is_asked) return credential->token.until;
+  if (!cp_credential_is_in_flight(credential)) return INFINITY;
+  if (client->has_transport || !cp_client_port(client)) return d->clock.now + GLANCE;
+  cp_credential_follow(&client->sharer);
+  return INFINITY;
+}
+
+/* Within the function that gets it nobody can wait for it. */
+static bool await_token(drive *d) {
+  if (credential_of(d)->is_asking)
+    return fail_by_credential(d, "the token function called its own client");
+  cp_task_await_token(&d->client->tasks, &d->task->task, next_look(d));
   return false;
 }
 
+static bool get_token(lua_State *L, drive *d) {
+  cp_credential *credential = credential_of(d);
+  if (!credential || !credential->open)
+    return fail_by_credential(d, "the credential is closed");
+  bool failed = d->task->task.tokenless || credential->identity.source == CP_SOURCE_NONE;
+  d->task->task.tokenless = false;
+  if (!show_renewal(L, d)) return true;
+  if (failed) return go_on(L, d, CP_RENEWAL_FAILED);
+  switch (cp_token_look(&credential->token, d->clock.now)) {
+    case CP_TOKEN_SEND: return take_bearer(L, d);
+    case CP_TOKEN_WAIT: return await_token(d);
+    default: return renew(L, d);
+  }
+}
+
 static bool take_token(lua_State *L, drive *d, const cp_came *came) {
-  d->client->asker = NULL;
-  cp_tasks_token_came(&d->client->tasks);
-  if (!cp_take_token(L, d->client, came, d->clock.now))
-    return have_no_token(d, lua_tostring(L, -1));
-  d->task->task.event = CP_EVENT_TOKEN;
-  return d->client->has_log ? tell(L, d) : true;
+  cp_credential *credential = credential_of(d);
+  credential->asker = NULL;
+  return go_on(L, d, cp_take_token(L, credential, came, &d->clock));
+}
+
+/* What a transport answered to the request for a token. */
+static bool take_asked(lua_State *L, drive *d, const cp_came *came) {
+  cp_credential *credential = credential_of(d);
+  cp_request_free(&d->request);
+  credential->asker = NULL;
+  cp_answer *answer = cp_calloc(sizeof *answer);
+  if (!answer)
+    return go_on(L, d, cp_credential_refused(credential, NULL, NULL, &d->clock));
+  cp_take_answer(L, credential->max_body, came, answer);
+  answer->seconds = d->clock.now - credential->asked_at;
+  return go_on(L, d, cp_credential_answered(credential, answer, &d->clock));
 }
 
 static bool call_back(lua_State *L, drive *d) {
@@ -177,10 +285,10 @@ static bool take_answer(lua_State *L, drive *d, const cp_came *came) {
     answer_failure(d, CP_FAIL_NETWORK, CP_SENT_MAYBE, "not enough memory");
     return true;
   }
-  cp_take_answer(L, d->client, came, d->answer);
+  cp_take_answer(L, d->client->max_body, came, d->answer);
   if (d->task->task.stage == CP_STAGE_ENDED) return true;
   d->answer->seconds = d->clock.now - d->task->task.launched;
-  cp_token_blot(&d->client->token, d->answer);
+  cp_bearer_blot(d->task->bearer, d->answer);
   cp_task_answered(&d->client->tasks, &d->task->task, d->answer);
   d->answer = NULL;
   return true;
@@ -198,8 +306,6 @@ static void submit(drive *d) {
 }
 
 static bool exchange(lua_State *L, drive *d) {
-  if (!d->client->token.text) /* renewed in vain while it was on its way */
-    return have_no_token(d, "the token is gone");
   if (!make_request(d, &d->request)) {
     answer_failure(d, CP_FAIL_NETWORK, CP_SENT_NO, "not enough memory");
     return true;
@@ -210,18 +316,20 @@ static bool exchange(lua_State *L, drive *d) {
 }
 
 static bool may_renew(const drive *d) {
-  return d->task->task.answer->http_status == 401 && d->client->asks_token &&
-         !d->task->task.renewed;
+  const cp_credential *credential = credential_of(d);
+  return d->task->task.answer->http_status == 401 && !d->task->task.renewed &&
+         credential && credential->identity.source > CP_SOURCE_TOKEN;
 }
 
 static void digest_answer(drive *d) {
   cp_task *task = &d->task->task;
-  if (may_renew(d)) {
-    d->client->token.renew_at = -INFINITY; /* kept: another may be about to send it */
+  if (d->task->bearer && may_renew(d)) {
+    cp_token_refused(&credential_of(d)->token, d->task->bearer);
     cp_task_send_again(&d->client->tasks, task);
   } else {
     cp_task_digest(task, &d->clock);
   }
+  cp_task_release_bearer(d->task);
 }
 
 static void give_up(drive *d) {
@@ -238,6 +346,7 @@ static bool take(lua_State *L, drive *d, const cp_came *came) {
   d->task->calling = false;
   if (d->task->task.stage == CP_STAGE_ENDED) return true;
   if (function == CP_FUNCTION_TOKEN) return take_token(L, d, came);
+  if (function == CP_FUNCTION_ASK) return take_asked(L, d, came);
   if (function == CP_FUNCTION_TRANSPORT) return take_answer(L, d, came);
   if (!came->ok) {
     lua_pushvalue(L, came->first);
@@ -337,12 +446,22 @@ void cp_drive_task(lua_State *L, int env, cp_lua_task *task, bool answered) {
   lua_settop(L, top);
 }
 
+static int raise_fault(lua_State *L, cp_text *fault) {
+  lua_pushstring(L, fault->length ? fault->data : "not enough memory");
+  cp_text_free(fault);
+  return lua_error(L);
+}
+
 /* With the environment and the drive on the stack. */
 static int protected_push(lua_State *L) {
   drive *d = lua_touserdata(L, 2);
   d->clock = cp_client_clock(L, 1, d->client);
   bool sends = d->task->function == CP_FUNCTION_TRANSPORT;
-  if (sends && !make_request(d, &d->request)) return luaL_error(L, "not enough memory");
+  bool asks = d->task->function == CP_FUNCTION_ASK;
+  cp_text fault = {0};
+  if ((sends && !make_request(d, &d->request)) ||
+      (asks && !cp_credential_request(credential_of(d), &d->request, &fault)))
+    return raise_fault(L, &fault);
   return cp_push_function(L, 1, d->task, &d->clock, &d->request);
 }
 
@@ -367,13 +486,21 @@ static void collect(cp_client *client) {
     if (task) {
       task->exchange = NULL;
       client->flying--;
-      cp_token_blot(&client->token, answer);
+      cp_bearer_blot(task->bearer, answer);
       cp_task_answered(&client->tasks, &task->task, answer);
     } else {
       cp_answer_free(answer);
       cp_free(answer);
     }
   }
+}
+
+/* Whose answer it is, the client that is driven takes it in for all that share it. */
+static void collect_token(lua_State *L, int env, cp_client *client) {
+  cp_credential *credential = client->sharer.credential;
+  if (!credential || !cp_credential_is_in_flight(credential)) return;
+  cp_clock clock = cp_client_clock(L, env, client);
+  if (cp_credential_is_in_flight(credential)) cp_credential_collect(credential, &clock);
 }
 
 static void end_by_fork(cp_lua_task *task) {
@@ -388,6 +515,7 @@ static void end_by_fork(cp_lua_task *task) {
 ** asleep or not begun: architecture, decision 3. Two processes would submit it twice.
 */
 void cp_leave_parent(lua_State *L, int env, cp_client *client) {
+  if (client->sharer.credential) cp_credential_leave_parent(client->sharer.credential);
   if (client->generation == cp_engine_generation()) return;
   client->generation = cp_engine_generation();
   cp_client_seed(client);
@@ -395,7 +523,6 @@ void cp_leave_parent(lua_State *L, int env, cp_client *client) {
   int tasks = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, tasks); lua_pop(L, 1))
     end_by_fork(lua_touserdata(L, -1));
-  client->asker = NULL;
   lua_newtable(L);
   lua_setfield(L, env, "tasks");
   lua_newtable(L);
@@ -409,6 +536,7 @@ void cp_leave_parent(lua_State *L, int env, cp_client *client) {
 void cp_drive(lua_State *L, int env, cp_client *client) {
   cp_leave_parent(L, env, client);
   collect(client);
+  collect_token(L, env, client);
   if (client->tasks.heap_count)
     cp_tasks_wake(&client->tasks, cp_client_now(L, env, client));
   cp_task *task;
@@ -428,17 +556,24 @@ static void sleep_as_told(lua_State *L, int env, double seconds) {
   lua_call(L, 1, 0);
 }
 
+/* What tells of the answer that is awaited. */
+static cp_port *port_to_watch(const cp_client *client) {
+  const cp_credential *credential = client->sharer.credential;
+  return client->port || !credential ? client->port : credential->port;
+}
+
 void cp_rest(lua_State *L, int env, cp_client *client, double seconds) {
   double next = cp_tasks_timeout(&client->tasks, cp_client_now(L, env, client));
   if (next >= 0) seconds = fmin(seconds, next);
   if (seconds <= 0) return;
-  if (!client->flying && !(seconds < INFINITY))
+  int flying = cp_client_in_flight(client);
+  if (!flying && !(seconds < INFINITY))
     luaL_error(L, "this call would wait for ever: it waits for a task that waits for it");
-  if (!client->flying && client->has_sleep) {
+  if (!flying && client->has_sleep) {
     sleep_as_told(L, env, seconds);
     return;
   }
-  cp_signal_wait(client->port ? cp_port_signal(client->port) : NULL,
-                 fmin(seconds, BREATH));
+  const cp_port *port = port_to_watch(client);
+  cp_signal_wait(port ? cp_port_signal(port) : NULL, fmin(seconds, BREATH));
   breathe(L);
 }

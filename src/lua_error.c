@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "grant.h"
 #include "lua_document.h"
 #include "lua_operation.h"
 #include "plain.h"
@@ -70,7 +71,9 @@ static void push_message_of_answer(lua_State *L, const cp_task *task,
   const cp_answer *answer = cp_task_spoken(task);
   const cp_text *detail = &answer->detail;
   cp_code code = task->outcome.code;
-  if (said->message && speaks(task)) {
+  if (answer->failure == CP_FAIL_CREDENTIAL) {
+    push_words(L, cp_text_get(detail));
+  } else if (said->message && speaks(task)) {
     lua_pushvalue(L, said->message);
     make_line(L);
   } else if (detail->length && code != CP_CODE_UNTRUSTED_URL) {
@@ -134,12 +137,25 @@ static void set_head(lua_State *L, int error, const cp_task *task) {
   set_string(L, error, "request_id", id, length);
 }
 
+/* The authority's own code stands in its words: "AADSTS7000222"; its id in its body. */
+static void set_refusal(lua_State *L, int error, const cp_answer *answer,
+                        const cp_said *said) {
+  size_t length = 0;
+  if (answer->advice)
+    set_string(L, error, "advice", answer->advice, strlen(answer->advice));
+  if (answer->failure != CP_FAIL_CREDENTIAL) return;
+  const char *code = cp_grant_code(cp_text_get(&answer->detail), &length);
+  set_string(L, error, "service_code", code, length);
+  set_value(L, error, "request_id", said->request_id);
+}
+
 static void set_answer(lua_State *L, int error, const cp_task *task) {
   cp_said said;
   cp_push_error_body(L, cp_task_spoken(task), &said);
   if (said.request_id) set_value(L, error, "request_id", said.request_id);
   set_value(L, error, "service_code", said.code);
   set_head(L, error, task);
+  set_refusal(L, error, cp_task_spoken(task), &said);
   set_value(L, error, "details", error + 1);
   push_message_of_answer(L, task, &said);
   lua_setfield(L, error, "message");
@@ -252,7 +268,8 @@ static const char *field(lua_State *L, const char *name) {
              : NULL;
 }
 
-static const char *advice(const char *code) {
+static const char *advice(const char *own, const char *code) {
+  if (own) return own;
   for (cp_code known = CP_CODE_INVALID_REQUEST; known <= CP_CODE_CANCELED; known++)
     if (code && strcmp(cp_code_name(known), code) == 0) return cp_code_advice(known);
   return "";
@@ -263,12 +280,13 @@ static int error_tostring(lua_State *L) {
   lua_settop(L, 1);
   const char *call = field(L, "call"), *code = field(L, "code");
   const char *status = field(L, "http_status"), *message = field(L, "message");
-  const char *request = field(L, "request_id");
+  const char *request = field(L, "request_id"), *own = field(L, "advice");
   lua_pushfstring(L, "%s: %s", call ? call : "cloudpartner", code ? code : "error");
   if (status) lua_pushfstring(L, " (HTTP %s)", status);
-  lua_pushfstring(L, ": %s; %s", message ? message : "without explanation", advice(code));
+  lua_pushfstring(L, ": %s; %s", message ? message : "without explanation",
+                  advice(own, code));
   if (request) lua_pushfstring(L, " [request %s]", request);
-  lua_concat(L, lua_gettop(L) - 6);
+  lua_concat(L, lua_gettop(L) - 7);
   return 1;
 }
 

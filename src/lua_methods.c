@@ -9,6 +9,7 @@
 #include "lua_json.h"
 #include "lua_operation.h"
 #include "lua_options.h"
+#include "lua_settings.h"
 #include "url.h"
 
 #define WEEK (7 * 86400.0)

@@ -12,13 +12,15 @@
 /* Where an option can stand. */
 enum {
   CP_FOR_NEW = 1,
-  CP_FOR_CALL = 2,     /* every method */
-  CP_FOR_SUBMIT = 4,   /* golive, publish, cancel */
-  CP_FOR_WAIT = 8,     /* wait */
-  CP_FOR_LIST = 16,    /* operations */
-  CP_FOR_RESUME = 32,  /* resume */
-  CP_FOR_GOLIVE = 64,  /* cloudpartner.golive */
-  CP_FOR_FOLLOW = 128, /* cloudpartner.status, cloudpartner.wait */
+  CP_FOR_CALL = 2,         /* every method */
+  CP_FOR_SUBMIT = 4,       /* golive, publish, cancel */
+  CP_FOR_WAIT = 8,         /* wait */
+  CP_FOR_LIST = 16,        /* operations */
+  CP_FOR_RESUME = 32,      /* resume */
+  CP_FOR_GOLIVE = 64,      /* cloudpartner.golive */
+  CP_FOR_FOLLOW = 128,     /* cloudpartner.status, cloudpartner.wait */
+  CP_FOR_CREDENTIAL = 256, /* cloudpartner.credential */
+  CP_FOR_IDENTITY = 512,   /* the table in the option `credential` */
 };
 
 /*

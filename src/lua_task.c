@@ -109,16 +109,21 @@ void cp_task_abandon(cp_lua_task *task) {
   task->client->flying--;
 }
 
+void cp_task_release_bearer(cp_lua_task *task) {
+  cp_bearer_release(task->bearer);
+  task->bearer = NULL;
+}
+
 /* Those that wait for the token ask for it themselves. */
 static void stop_asking(cp_lua_task *task) {
   task->function = CP_FUNCTION_NONE;
-  if (task->client->asker != task) return;
-  task->client->asker = NULL;
-  cp_tasks_token_came(&task->client->tasks);
+  if (task->client->sharer.credential)
+    cp_credential_forsake(task->client->sharer.credential, task);
 }
 
 void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
   cp_task_abandon(task);
+  cp_task_release_bearer(task);
   cp_task_end(&task->client->tasks, &task->task, code);
   lua_pushnil(L);
   cp_task_note(L, env, "tasks", task);
@@ -292,6 +297,7 @@ static int task_tostring(lua_State *L) {
 static int task_gc(lua_State *L) {
   cp_lua_task *task = cp_check_task(L, 1);
   cp_task_abandon(task);
+  cp_task_release_bearer(task);
   if (task->raised) {
     int env = cp_push_env(L, 1);
     lua_pushnil(L);

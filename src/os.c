@@ -5,12 +5,14 @@
 #include "os.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -52,6 +54,38 @@ void cp_os_random(void *bytes, size_t size) {
     seed = seed * 6364136223846793005u + 1442695040888963407u;
     *byte++ = (unsigned char)(seed >> 56);
   }
+}
+
+static const char *why_not(int error) {
+  switch (error) {
+    case ENOENT: return "is missing";
+    case EACCES: return "may not be read";
+    default: return "can't be read";
+  }
+}
+
+/* A file may hold a secret: room for all of it at once, and no copies. */
+static const char *read_file(int fd, cp_text *text) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return "can't be read";
+  if (S_ISDIR(status.st_mode)) return "is a directory";
+  if (!S_ISREG(status.st_mode)) return "is no regular file";
+  size_t size = status.st_size > 0 ? (size_t)status.st_size : 0;
+  if (status.st_size > (off_t)text->limit) return "is too large";
+  if (!cp_text_reserve(text, size)) return "needs more memory than there is";
+  ssize_t got = read(fd, text->data, size);
+  if (got < 0) return "can't be read";
+  text->length = (size_t)got;
+  text->data[text->length] = '\0';
+  return NULL;
+}
+
+const char *cp_os_read(const char *path, cp_text *text) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return why_not(errno);
+  const char *fault = read_file(fd, text);
+  close(fd);
+  return fault;
 }
 
 bool cp_os_thread(pthread_t *thread, void *(*run)(void *), void *argument) {

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "memory.h"
+
 /* Seconds that run on in suspend and never jump; their zero means nothing. */
 double cp_os_now(void);
 
@@ -16,6 +18,12 @@ double cp_os_wall(void);
 
 /* Fills memory with unpredictable bytes. */
 void cp_os_random(void *bytes, size_t size);
+
+/*
+** Appends what a regular file holds, up to the text's limit. NULL, or what is wrong with
+** it in a few words. Nothing that a path can name makes it wait: no pipe, no terminal.
+*/
+const char *cp_os_read(const char *path, cp_text *text);
 
 /* Starts a thread that no signal of the host's is delivered to. */
 bool cp_os_thread(pthread_t *thread, void *(*run)(void *), void *argument);

@@ -343,14 +343,19 @@ cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   return want;
 }
 
-void cp_task_await_token(cp_tasks *tasks, cp_task *task) {
+void cp_task_await_token(cp_tasks *tasks, cp_task *task, double until) {
   task->stage = CP_STAGE_ADMITTED;
   append(&tasks->tokenless, task);
-  park(tasks, task, send_limit(task));
+  park(tasks, task, fmin(until, send_limit(task)));
 }
 
-void cp_tasks_token_came(cp_tasks *tasks) {
-  while (tasks->tokenless.first) make_ready(tasks, tasks->tokenless.first);
+bool cp_tasks_token_came(cp_tasks *tasks, bool failed) {
+  bool any = tasks->tokenless.first != NULL;
+  while (tasks->tokenless.first) {
+    tasks->tokenless.first->tokenless = failed;
+    make_ready(tasks, tasks->tokenless.first);
+  }
+  return any;
 }
 
 void cp_task_leave(cp_tasks *tasks, cp_task *task) {

@@ -67,6 +67,7 @@ typedef struct cp_task {
   bool driven;      /* somebody is at it, perhaps within a call of the caller's */
   bool holds_place; /* counted in `in_flight` */
   bool renewed;     /* the token was renewed for the exchange under way */
+  bool tokenless;   /* the renewal that it waited for has failed */
   cp_event event;
   cp_sent sent;    /* did the last request reach the service? */
   double deadline; /* by cp_clock.now */
@@ -133,11 +134,17 @@ double cp_tasks_timeout(const cp_tasks *tasks, double now);
 /* Carries a driven task on and says what it wants. */
 cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock);
 
-/* The driven task waits for a token that another asks for: see cp_tasks_token_came. */
-void cp_task_await_token(cp_tasks *tasks, cp_task *task);
+/*
+** The driven task waits for a token that another asks for, but no longer than until then:
+** see cp_tasks_token_came.
+*/
+void cp_task_await_token(cp_tasks *tasks, cp_task *task, double until);
 
-/* Whatever came of it: those that wait for a token may ask now. */
-void cp_tasks_token_came(cp_tasks *tasks);
+/*
+** Those that wait for a token may look for it now; or it is the failure that they waited
+** for. True when there were some.
+*/
+bool cp_tasks_token_came(cp_tasks *tasks, bool failed);
 
 /* Gives up driving it: whoever comes next goes on with it. */
 void cp_task_leave(cp_tasks *tasks, cp_task *task);

@@ -13,6 +13,11 @@
 /* All of one answer's headers. */
 #define HEADERS_MAX (256 * 1024)
 
+/*
+** Room for an answer that holds a secret, taken at once: what grows leaves copies behind.
+*/
+#define SECRET_SIZE (32 * 1024)
+
 #if LIBCURL_VERSION_NUM < 0x074400
 #error "libcurl 7.68 or later is needed (curl_multi_poll, curl_multi_wakeup)"
 #endif
@@ -41,10 +46,16 @@ void cp_route_free(cp_route *route) {
   *route = (cp_route){0};
 }
 
+static void free_program(char **program) {
+  for (char **word = program; word && *word; word++) cp_free(*word);
+  cp_free(program);
+}
+
 void cp_request_free(cp_request *request) {
   cp_free(request->url);
   cp_text_free_secret(&request->headers);
-  cp_free(request->body);
+  cp_free_secret(request->body); /* of a request for a token */
+  free_program(request->program);
   *request = (cp_request){0};
 }
 
@@ -74,8 +85,10 @@ bool cp_transfer_global_init(void) {
 
 static size_t take_body(char *data, size_t size, size_t count, void *self) {
   cp_transfer *transfer = self;
-  transfer->answer->body.limit = transfer->request->max_body;
-  if (cp_text_add(&transfer->answer->body, data, size * count)) return size * count;
+  cp_text *body = &transfer->answer->body;
+  body->limit = transfer->request->max_body;
+  if (transfer->request->is_secret && !body->size) cp_text_reserve(body, SECRET_SIZE);
+  if (cp_text_add(body, data, size * count)) return size * count;
   transfer->too_large = true;
   return 0;
 }

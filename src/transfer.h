@@ -30,6 +30,9 @@ typedef struct cp_request {
   double timeout;  /* seconds from sending to the end of the answer */
   size_t max_body; /* bytes of the answer's body, decompressed */
   bool once;       /* a submission: on a fresh connection, and never sent twice */
+  bool is_secret;  /* its answer holds a token */
+  char **program;  /* the words of a command to run instead, NULL after the last: its
+                      output is the answer's body */
 } cp_request;
 
 void cp_request_free(cp_request *request);

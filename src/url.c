@@ -99,11 +99,15 @@ static bool append(CURLU *url, cp_text *text) {
   return ok;
 }
 
-static const char *base_fault(CURLU *url) {
+static bool is_local(const char *host) {
+  return is_loopback(host) || is_link_local(host);
+}
+
+static const char *base_fault(CURLU *url, bool (*may_be_http)(const char *host)) {
   bool http = part_is(url, CURLUPART_SCHEME, "http");
   if (!http && !part_is(url, CURLUPART_SCHEME, "https"))
     return "must begin with https://";
-  if (http && !host_is(url, is_loopback))
+  if (http && !host_is(url, may_be_http))
     return "may be http:// only for a loopback address; use https://";
   if (has_user(url)) return "must not hold a user name or password";
   if (!part_is(url, CURLUPART_QUERY, "") || !part_is(url, CURLUPART_FRAGMENT, ""))
@@ -111,18 +115,27 @@ static const char *base_fault(CURLU *url) {
   return NULL;
 }
 
-const char *cp_url_base(const char *text, cp_text *base) {
+static const char *read_base(const char *text, bool (*may_be_http)(const char *host),
+                             cp_text *base) {
   size_t length = strlen(text);
   if (length > CP_URL_MAX || has_controls(text, length) || !strstr(text, "://"))
     return "is not a URL";
   CURLU *url = parse(text);
   if (!url) return "is not a URL";
-  const char *fault = base_fault(url);
+  const char *fault = base_fault(url, may_be_http);
   if (!fault && !append(url, base)) fault = "is too long";
   curl_url_cleanup(url);
   while (base->length && base->data[base->length - 1] == '/')
     base->data[--base->length] = 0;
   return fault;
+}
+
+const char *cp_url_base(const char *text, cp_text *base) {
+  return read_base(text, is_loopback, base);
+}
+
+const char *cp_url_local_base(const char *text, cp_text *base) {
+  return read_base(text, is_local, base);
 }
 
 static bool has_api_version(CURLU *url) {
@@ -230,7 +243,7 @@ bool cp_url_segment_ok(const char *id, size_t length) {
 
 bool cp_url_is_local(const char *text) {
   CURLU *url = parse(text);
-  bool local = url && (host_is(url, is_loopback) || host_is(url, is_link_local));
+  bool local = url && (host_is(url, is_local));
   curl_url_cleanup(url);
   return local;
 }

@@ -27,6 +27,12 @@ typedef enum cp_url_verdict {
 const char *cp_url_base(const char *text, cp_text *base);
 
 /*
+** The same for where a machine asks for its own identity: `http` for a link-local address
+** too.
+*/
+const char *cp_url_local_base(const char *text, cp_text *base);
+
+/*
 ** Resolves a URL or path that the service named against `base`, adds `api-version` when
 ** it is missing, and appends the result to `url`. Untrusted: another scheme, host or
 ** port, a user name, control characters, over CP_URL_MAX bytes.

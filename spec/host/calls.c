@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -153,11 +154,21 @@ static int calls_close(lua_State *L) {
   return 0;
 }
 
+/* setenv(name, value): nil removes it. */
+static int calls_setenv(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  if (lua_isnoneornil(L, 2))
+    unsetenv(name);
+  else
+    setenv(name, luaL_checkstring(L, 2), 1);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"now", calls_now},       {"pid", calls_pid},     {"fork", calls_fork},
     {"wait", calls_wait},     {"poll", calls_poll},   {"listen", calls_listen},
     {"answer", calls_answer}, {"close", calls_close}, {"kill", calls_kill},
-    {NULL, NULL},
+    {"setenv", calls_setenv}, {NULL, NULL},
 };
 
 int luaopen_calls(lua_State *L);
