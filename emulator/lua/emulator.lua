@@ -2,6 +2,7 @@
 
 local clock = require "emulator.clock"
 local handshake = require "emulator.handshake"
+local tokens = require "emulator.tokens"
 
 local emulator = {}
 
@@ -31,8 +32,10 @@ local start = {
 }
 
 -- Before nginx listens: what is wrong is told here, and nginx does not start.
-function emulator.load(mode, speed, tls)
+function emulator.load(mode, speed, tls, token_life)
   clock.speed = speed
+  tokens.defaults.life = token_life
+  tokens.reset()
   handshake.enabled = tls
   load[mode]()
 end

@@ -154,6 +154,9 @@ local function methods(service, open)
   --- Orders an answer: emulator/README.md tells which.
   function service.order(rule) post(running, "/_emulator/once", rule) end
 
+  --- Configures the tokens that it gives out: emulator/README.md tells how.
+  function service.tokens(settings) post(running, "/_emulator/tokens", settings) end
+
   --- Configures an offer of contoso's.
   function service.configure(offer, traits)
     post(running, "/_emulator/offers/contoso/" .. offer, traits)

@@ -12,6 +12,7 @@ local once = require "emulator.once"
 local seeds = require "emulator.seeds"
 local service = require "emulator.service"
 local timeline = require "emulator.timeline"
+local tokens = require "emulator.tokens"
 
 local control = {}
 
@@ -63,6 +64,7 @@ local function reset()
   ledger.reset()
   once.reset()
   handshake.reset()
+  tokens.reset()
   return answers.document(200, {})
 end
 
@@ -101,11 +103,21 @@ local function add_faults(request)
   return answers.document(200, {once = once.pending(), handshakes = handshake.pending()})
 end
 
+local settings = {life = members.positive, delay = members.not_negative, revoke = is "boolean"}
+
+local function set_tokens(request)
+  local wishes, why = read(request, settings)
+  if not wishes then return answers.bad_request(why) end
+  tokens.configure(wishes, json.null)
+  return answers.document(200, {life = tokens.life(), delay = tokens.delay()})
+end
+
 local routes = {
   {"GET", "^/_emulator/state$", state},
   {"POST", "^/_emulator/reset$", reset},
   {"POST", "^/_emulator/once$", set_once},
   {"POST", "^/_emulator/faults$", add_faults},
+  {"POST", "^/_emulator/tokens$", set_tokens},
   {"POST", "^/_emulator/offers/([^/]+)/([^/]+)$", configure},
 }
 

@@ -93,10 +93,15 @@ local function answer(request)
   return once.answer(rule, request, service.answer)
 end
 
+local function begin(request)
+  if request.exchange == "token" then return ledger.token_request() end
+  return ledger.request(not request.reused)
+end
+
 function exchange.serve()
   local request = exchange.request()
   request.exchange = service.exchange(request)
-  local finish = ledger.request(not request.reused)
+  local finish = begin(request)
   local reply = answer(request)
   finish()
   if reply.raw then return send_raw(reply) end

@@ -8,6 +8,8 @@ function ledger.reset()
   counts = {
     requests = 0, polls = 0, unauthorized = 0, connections = 0, faults = 0,
     in_flight = 0, most_in_flight = 0, submissions = {}, attempts = {},
+    tokens = {asked = 0, issued = 0, at_once = 0, most_at_once = 0,
+      by = {secret = 0, federated = 0, imds = 0, app_service = 0}},
   }
 end
 
@@ -20,6 +22,21 @@ function ledger.request(first_on_connection)
   book.in_flight = book.in_flight + 1
   book.most_in_flight = math.max(book.most_in_flight, book.in_flight)
   return function() book.in_flight = book.in_flight - 1 end
+end
+
+--- The same for a request for a token, of which the counts above know nothing.
+function ledger.token_request()
+  local book = counts.tokens
+  book.asked = book.asked + 1
+  book.at_once = book.at_once + 1
+  book.most_at_once = math.max(book.most_at_once, book.at_once)
+  return function() book.at_once = book.at_once - 1 end
+end
+
+--- A token was given out, by that way.
+function ledger.issued(way)
+  counts.tokens.issued = counts.tokens.issued + 1
+  counts.tokens.by[way] = counts.tokens.by[way] + 1
 end
 
 function ledger.poll()

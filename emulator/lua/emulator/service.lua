@@ -1,10 +1,12 @@
 --- The service: a request in, an answer out.
 
 local answers = require "emulator.answers"
+local authority = require "emulator.authority"
 local catalog = require "emulator.catalog"
 local ledger = require "emulator.ledger"
 local offers = require "emulator.offers"
 local submissions = require "emulator.submissions"
+local tokens = require "emulator.tokens"
 
 local service = {}
 
@@ -55,8 +57,9 @@ local routes = {
 
 local function unauthorized(request)
   local token = (request.headers.Authorization or ""):match("^[Bb]earer%s+(%S+)%s*$")
-  if token == "forbidden" then return forbidden() end
-  if token and token ~= "expired" then return nil end
+  local fault = tokens.fault(token or "", request.origin)
+  if token == "forbidden" or fault == "forbidden" then return forbidden() end
+  if token and token ~= "expired" and not fault then return nil end
   ledger.unauthorized()
   return answers.fault(401, "Unauthorized", "The token is missing, wrong or expired.",
     {["WWW-Authenticate"] = "Bearer"})
@@ -69,7 +72,7 @@ local function other_version(request)
 end
 
 --- The names of the exchanges there are, each true.
-service.exchanges = {}
+service.exchanges = {token = true}
 for _, route in ipairs(routes) do service.exchanges[route[4]] = true end
 
 local function plain_path(request)
@@ -78,6 +81,7 @@ end
 
 --- The name of the exchange that a request begins; nil for none that is known.
 function service.exchange(request)
+  if authority.is_asked(request) then return "token" end
   local path = plain_path(request)
   for _, route in ipairs(routes) do
     if route[1] == request.method and path:find(route[2]) then return route[4] end
@@ -103,6 +107,7 @@ local function routed(request)
 end
 
 function service.answer(request)
+  if request.exchange == "token" then return authority.answer(request) end
   return unauthorized(request) or other_version(request) or routed(request)
 end
 
