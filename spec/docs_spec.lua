@@ -170,6 +170,8 @@ describe("the sources are documented:", function()
     RESUME = { "Options of resume", "cloudpartner.ResumeOptions" },
     GOLIVE = { "Options of cloudpartner.golive", "cloudpartner.GoliveOptions" },
     FOLLOW = { "Options of cloudpartner.status and wait", "cloudpartner.FollowOptions" },
+    CREDENTIAL = { "Options of cloudpartner.credential", "cloudpartner.CredentialOptions" },
+    IDENTITY = { "Options of an identity", "cloudpartner.Identity" },
   }
 
   it("every option", function()
@@ -224,7 +226,7 @@ describe("the sources are documented:", function()
     for i, path in ipairs(lines_of "ls src/*.c") do sources[i] = read(path) end
     local text = table.concat(sources)
     local variables = keys(captures(text, '"(CLOUDPARTNER_[%u_]+)"'),
-      captures(text, '"(AZURE_[%u_]+)"'), captures(text, 'first_set%("([%w_]+)",%s*"([%w_]+)"%)'))
+      captures(text, '"(AZURE_[%u_]+)"'), captures(text, '"(IDENTITY_[%u_]+)"'), captures(text, 'first_set%("([%w_]+)",%s*"([%w_]+)"%)'))
     assert_same_names(variables, documented("Conventions", "variable"),
       "docs/reference.md, variables")
   end)
@@ -292,6 +294,12 @@ describe("the objects are documented:", function()
     assert_documented(methods, "The client", "method", nil, "cloudpartner.Client")
   end)
 
+  it("the credential", function()
+    local methods = keys(getmetatable(cloudpartner.credential "azure_cli").__index)
+    assert_documented(methods, "Options of cloudpartner.credential", "method of a credential", nil,
+      "cloudpartner.Credential")
+  end)
+
   it("the task", function()
     local task = client_of({}):start("offer_status", "o")
     local methods = keys(getmetatable(task).__index)
@@ -347,18 +355,27 @@ describe("the objects are documented:", function()
     }, { retries = 0 })
     local _, refused = client:golive "o"
     local _, failed = assert(client:golive "o"):wait()
-    assert.equal("throttled operation_failed", refused.code .. " " .. failed.code)
-    assert_documented(keys(refused, failed), "An error", "field", nil, "cloudpartner.Error")
+    local _, tokenless = cloudpartner.new {
+      publisher = "contoso", credential = { tenant_id = "t", client_id = "c", client_secret = "s" },
+      transport = function() return { status = 401, body = "" } end,
+    }:offer_status "o"
+    assert.equal("throttled operation_failed credential",
+      refused.code .. " " .. failed.code .. " " .. tokenless.code)
+    assert_documented(keys(refused, failed, tokenless), "An error", "field", nil, "cloudpartner.Error")
   end)
 
   it("the event of a log", function()
-    local fields, kinds = {}, {}
+    local fields, kinds, asked = {}, {}, 0
     local client = client_of({
-      { nil, "reset", "network" }, answer(200, document "running", HEADERS),
+      { nil, "reset", "network" }, answer(429, {}, HEADERS), answer(200, document "running", HEADERS),
       EMPTY_LIST, { nil, "reset", "network" }, answer(200, { ENTRY }),
       answer(200, document "notStarted"), answer(200, document "succeeded"),
     }, {
-      token = function() return "any" end,
+      token = function()
+        asked = asked + 1
+        if asked == 2 then return nil, "not now" end
+        return "any", 8
+      end,
       log = function(event)
         add_keys(fields, event)
         kinds[event.kind] = true
@@ -435,6 +452,7 @@ end)
 local pages = {
   "README.md", "docs/reference.md", "docs/testing.md", "docs/architecture.md", "docs/resuming.md",
   "docs/security.md", "docs/hosts.md", "docs/nginx.md", "docs/embedding.md",
+  "docs/credentials.md",
 }
 
 local function blocks(path, language)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "os.h"
+#include "process.h"
 #include "url.h"
 
 /* The longest federated token, in bytes. */
@@ -89,16 +90,29 @@ static const char *secret_of(const cp_credential *credential) {
   return credential->identity.secret ? credential->identity.secret : "";
 }
 
+/* The environment is read here, not by the engine's thread: the host may change it. */
+static bool find_program(cp_request *request, cp_text *fault) {
+  if (!request->program) return true;
+  char *path = cp_process_find(request->program[0]);
+  if (!path) cp_text_printf(fault, "%s is not on PATH", request->program[0]);
+  if (!path) return false;
+  cp_free(request->program[0]);
+  request->program[0] = path;
+  request->environment = cp_process_environment();
+  return request->environment != NULL;
+}
+
 bool cp_credential_request(cp_credential *credential, cp_request *request,
                            cp_text *fault) {
   *request = (cp_request){0};
   set_bounds(credential, request);
   if (has_file(credential) && !read_assertion(credential, fault)) return false;
   if (cp_grant_request(&credential->identity, secret_of(credential), credential->agent,
-                       request))
+                       request) &&
+      find_program(request, fault))
     return true;
   cp_request_free(request);
-  cp_text_puts(fault, "not enough memory");
+  if (!fault->length) cp_text_puts(fault, "not enough memory");
   return false;
 }
 
@@ -168,6 +182,7 @@ static void keep_last(cp_credential *credential, cp_answer *answer) {
 
 /* As it was sent, and as it is. */
 static void blot(const char *secret, cp_answer *answer) {
+  if (!*secret) return;
   cp_text escaped = {0};
   if (cp_text_reserve(&escaped, 3 * strlen(secret)))
     cp_url_escape(&escaped, secret, strlen(secret));
@@ -192,7 +207,7 @@ static cp_renewal settle(cp_credential *credential, char *reason, const char *ad
                          double delay, const cp_clock *clock) {
   bool failed = delay < 0;
   credential->reason = reason ? reason : cp_strdup("not enough memory");
-  credential->advice = advice;
+  credential->advice = advice ? advice : cp_source_advice(credential->identity.source);
   cp_token_failed(&credential->token, delay, clock->now);
   credential->untold = failed;
   wake(credential, failed && credential->identity.source != CP_SOURCE_FUNCTION);

@@ -210,7 +210,7 @@ static bool begin_program(cp_exchange *exchange) {
   exchange->answer->body.limit = exchange->request.max_body;
   exchange->answer->detail.limit = ERRORS_MAX;
   exchange->began = cp_os_now();
-  int error = cp_process_start(&exchange->process, words);
+  int error = cp_process_start(&exchange->process, words, exchange->request.environment);
   if (!error) return true;
   cp_text_printf(&exchange->answer->detail, "%s: %s", words[0], strerror(error));
   return false;

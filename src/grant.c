@@ -338,20 +338,22 @@ static const char *advice_for_code(const char *words) {
   return NULL;
 }
 
-static const char *advice_for_source(cp_source source) {
-  switch (source) {
-    case CP_SOURCE_SECRET: return "check tenant_id, client_id, client_secret, authority";
-    case CP_SOURCE_FEDERATED:
-      return "check tenant_id, client_id, federated_token_file and authority";
-    case CP_SOURCE_AZURE_CLI: return "run az login, and check that az is on PATH";
-    default:
-      return "run this where there is a managed identity, or give another credential";
-  }
+const char *cp_source_advice(cp_source source) {
+  static const char *const texts[] = {
+      [CP_SOURCE_SECRET] = "check tenant_id, client_id, client_secret and authority",
+      [CP_SOURCE_FEDERATED] =
+          "check tenant_id, client_id, federated_token_file and authority",
+      [CP_SOURCE_IMDS] =
+          "run this where there is a managed identity, or give another credential",
+      [CP_SOURCE_APP_SERVICE] = "check that this app has a managed identity",
+      [CP_SOURCE_AZURE_CLI] = "run az login, and check that az is on PATH",
+  };
+  return texts[source];
 }
 
 static const char *advice_for(const cp_identity *identity, const char *reason) {
   const char *advice = advice_for_code(reason);
-  return advice ? advice : advice_for_source(identity->source);
+  return advice ? advice : cp_source_advice(identity->source);
 }
 
 /* The authority's words end in ids and a time, which are in the body too. */

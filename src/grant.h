@@ -43,6 +43,9 @@ bool cp_source_is_http(cp_source source);
 /* What a source is called, for people: "client secret". */
 const char *cp_source_name(cp_source source);
 
+/* What to do when it gives no token; NULL where there is nothing to say. */
+const char *cp_source_advice(cp_source source);
+
 /*
 ** Fills in method, URL, headers and body (or the program) of the request for a token.
 ** `secret`: the client's, or the federated token that was read for this request; what

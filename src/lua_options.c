@@ -25,10 +25,6 @@ enum {
   BOOLEAN = 128,
 };
 
-/* Options that a client and a credential have in common. */
-#define WHERE_EXCHANGES (CP_FOR_NEW | CP_FOR_CREDENTIAL)
-#define WHERE_IDENTITY  (CP_FOR_NEW | CP_FOR_CREDENTIAL | CP_FOR_IDENTITY)
-
 static const struct option {
   const char *name;
   int types;
@@ -39,26 +35,26 @@ static const struct option {
     {"token", STRING | FUNCTION, CP_FOR_NEW, 0, 0},
     {"credential", STRING | TABLE | OBJECT, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, 0},
     {"endpoint", STRING, CP_FOR_NEW, 0, 0},
-    {"authority", STRING, WHERE_IDENTITY, 0, 0},
-    {"scope", STRING, WHERE_IDENTITY, 0, 0},
-    {"oauth", STRING, WHERE_IDENTITY, 0, 0},
+    {"authority", STRING, CP_FOR_NEW | CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
+    {"scope", STRING, CP_FOR_NEW | CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
+    {"oauth", STRING, CP_FOR_NEW | CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
     {"tenant_id", STRING, CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
     {"client_id", STRING, CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
     {"client_secret", STRING, CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
     {"federated_token_file", STRING, CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
     {"api_version", STRING, CP_FOR_NEW, 0, 0},
-    {"exchange_timeout", NUMBER, WHERE_EXCHANGES, 0.001, INFINITY},
-    {"connect_timeout", NUMBER, WHERE_EXCHANGES, 0.001, INFINITY},
-    {"retries", INTEGER, WHERE_EXCHANGES, 0, 1000},
-    {"retry_delay", NUMBER, WHERE_EXCHANGES, 0, INFINITY},
-    {"retry_max_delay", NUMBER, WHERE_EXCHANGES, 0, INFINITY},
-    {"max_body", INTEGER, WHERE_EXCHANGES, 1, 1 << 30},
+    {"exchange_timeout", NUMBER, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0.001, INFINITY},
+    {"connect_timeout", NUMBER, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0.001, INFINITY},
+    {"retries", INTEGER, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, 1000},
+    {"retry_delay", NUMBER, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, INFINITY},
+    {"retry_max_delay", NUMBER, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, INFINITY},
+    {"max_body", INTEGER, CP_FOR_NEW | CP_FOR_CREDENTIAL, 1, 1 << 30},
     {"max_connections", INTEGER, CP_FOR_NEW, 1, 1000},
     {"headers", TABLE, CP_FOR_NEW | CP_FOR_CALL, 0, 0},
-    {"user_agent", STRING, WHERE_EXCHANGES, 0, 0},
-    {"proxy", STRING, WHERE_EXCHANGES, 0, 0},
-    {"ca_file", STRING, WHERE_EXCHANGES, 0, 0},
-    {"ca_path", STRING, WHERE_EXCHANGES, 0, 0},
+    {"user_agent", STRING, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, 0},
+    {"proxy", STRING, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, 0},
+    {"ca_file", STRING, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, 0},
+    {"ca_path", STRING, CP_FOR_NEW | CP_FOR_CREDENTIAL, 0, 0},
     {"transport", FUNCTION, CP_FOR_NEW, 0, 0},
     {"log", FUNCTION, CP_FOR_NEW, 0, 0},
     {"now", FUNCTION, CP_FOR_NEW, 0, 0},

@@ -41,6 +41,11 @@ void cp_free_secret(char *text) {
   cp_free(text);
 }
 
+void cp_free_secrets(char **texts) {
+  for (char **text = texts; text && *text; text++) cp_free_secret(*text);
+  cp_free(texts);
+}
+
 bool cp_text_reserve(cp_text *text, size_t more) {
   if (more > SIZE_MAX / 2 - text->length - 1) return false;
   size_t needed = text->length + more + 1;
@@ -52,6 +57,7 @@ bool cp_text_reserve(cp_text *text, size_t more) {
   if (!data) return false;
   text->data = data;
   text->size = size;
+  text->data[text->length] = '\0';
   return true;
 }
 

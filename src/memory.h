@@ -18,8 +18,9 @@ char *cp_strndup(const char *text, size_t length);
 /* Overwrites memory in a way that the compiler may not leave out. */
 void cp_wipe(void *block, size_t size);
 
-/* Frees a text that was a secret. */
+/* Frees a text that was a secret; and a list of them, NULL after the last. */
 void cp_free_secret(char *text);
+void cp_free_secrets(char **texts);
 
 /*
 ** Text that grows up to a limit. All zero is an empty text without a limit; `data` is

@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +21,47 @@ extern char **environ;
 
 /* How often a killed process is waited for, a millisecond each time. */
 #define PATIENCE 200
+
+/* Where there is no PATH: confstr(_CS_PATH) of the systems that there are. */
+#define DEFAULT_PATH "/bin:/usr/bin"
+
+/* What is read of the environment */
+
+/* A directory of PATH that is empty is the working directory. */
+static char *join(const char *directory, size_t length, const char *name) {
+  cp_text path = {0};
+  bool ok = cp_text_add(&path, directory, length) &&
+            (length == 0 || cp_text_putc(&path, '/')) && cp_text_puts(&path, name);
+  if (!ok) cp_text_free(&path);
+  return path.data;
+}
+
+static bool is_program(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+}
+
+char *cp_process_find(const char *name) {
+  const char *at = getenv("PATH"), *end;
+  for (at = at ? at : DEFAULT_PATH;; at = end + 1) {
+    end = at + strcspn(at, ":");
+    char *path = join(at, (size_t)(end - at), name);
+    if (path && is_program(path)) return path;
+    cp_free(path);
+    if (!*end) return NULL;
+  }
+}
+
+char **cp_process_environment(void) {
+  size_t count = 0;
+  while (environ && environ[count]) count++;
+  char **copy = cp_calloc((count + 1) * sizeof *copy);
+  bool ok = copy != NULL;
+  for (size_t i = 0; ok && i < count; i++) ok = (copy[i] = cp_strdup(environ[i])) != NULL;
+  if (ok) return copy;
+  cp_free_secrets(copy);
+  return NULL;
+}
 
 /* Starting */
 
@@ -76,30 +119,32 @@ static int set_streams(posix_spawn_file_actions_t *actions, int pipes[CP_STREAMS
   return error;
 }
 
-static int spawn_with(pid_t *pid, char *const *words,
+static int spawn_with(pid_t *pid, char *const *words, char *const *environment,
                       const posix_spawn_file_actions_t *actions) {
   posix_spawnattr_t attributes;
   int error = posix_spawnattr_init(&attributes);
   if (error) return error;
   error = set_attributes(&attributes);
-  if (!error) error = posix_spawnp(pid, words[0], actions, &attributes, words, environ);
+  if (!error)
+    error = posix_spawn(pid, words[0], actions, &attributes, words, environment);
   posix_spawnattr_destroy(&attributes);
   return error;
 }
 
-static int spawn(pid_t *pid, char *const *words, int pipes[CP_STREAMS][2]) {
+static int spawn(pid_t *pid, char *const *words, char *const *environment,
+                 int pipes[CP_STREAMS][2]) {
   posix_spawn_file_actions_t actions;
   int error = posix_spawn_file_actions_init(&actions);
   if (error) return error;
   error = set_streams(&actions, pipes);
-  if (!error) error = spawn_with(pid, words, &actions);
+  if (!error) error = spawn_with(pid, words, environment, &actions);
   posix_spawn_file_actions_destroy(&actions);
   return error;
 }
 
-int cp_process_start(cp_process *process, char *const *words) {
+int cp_process_start(cp_process *process, char *const *words, char *const *environment) {
   int pipes[CP_STREAMS][2];
-  int error = open_pipes(pipes) ? spawn(&process->pid, words, pipes) : errno;
+  int error = open_pipes(pipes) ? spawn(&process->pid, words, environment, pipes) : errno;
   for (int i = 0; i < CP_STREAMS; i++) {
     close_end(&pipes[i][1]);
     if (error) close_end(&pipes[i][0]);

@@ -22,11 +22,21 @@ typedef struct cp_process {
 } cp_process;
 
 /*
-** Starts a program, found by PATH, with these words (NULL after the last), without a
-** shell: in a process group of its own, with no input, no signal blocked or ignored, and
-** none of our descriptors but its streams. Gives 0 or what is wrong, an errno.
+** The path of a program that is found by PATH; NULL: none is, or no memory. To be called,
+** as the next one, where the environment may be read: another thread may change it.
 */
-int cp_process_start(cp_process *process, char *const *words);
+char *cp_process_find(const char *name);
+
+/* A copy of the environment, NULL after the last; NULL without memory. */
+char **cp_process_environment(void);
+
+/*
+** Starts a program, a path, with these words (NULL after the last) and this environment,
+** without a shell: in a process group of its own, with no input, no signal blocked or
+** ignored, and none of our descriptors but its streams. Gives 0 or what is wrong, an
+** errno.
+*/
+int cp_process_start(cp_process *process, char *const *words, char *const *environment);
 
 /* What a look after it came to. */
 typedef enum cp_progress { CP_RUNS_ON, CP_ENDED, CP_TOO_MUCH } cp_progress;

@@ -46,16 +46,12 @@ void cp_route_free(cp_route *route) {
   *route = (cp_route){0};
 }
 
-static void free_program(char **program) {
-  for (char **word = program; word && *word; word++) cp_free(*word);
-  cp_free(program);
-}
-
 void cp_request_free(cp_request *request) {
   cp_free(request->url);
   cp_text_free_secret(&request->headers);
   cp_free_secret(request->body); /* of a request for a token */
-  free_program(request->program);
+  cp_free_secrets(request->program);
+  cp_free_secrets(request->environment);
   *request = (cp_request){0};
 }
 

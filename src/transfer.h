@@ -25,14 +25,15 @@ void cp_route_free(cp_route *route);
 typedef struct cp_request {
   const char *method; /* a constant */
   char *url;
-  cp_text headers; /* "Name: value\n" for each; holds the token */
-  char *body;      /* NULL: none */
-  double timeout;  /* seconds from sending to the end of the answer */
-  size_t max_body; /* bytes of the answer's body, decompressed */
-  bool once;       /* a submission: on a fresh connection, and never sent twice */
-  bool is_secret;  /* its answer holds a token */
-  char **program;  /* the words of a command to run instead, NULL after the last: its
-                      output is the answer's body */
+  cp_text headers;    /* "Name: value\n" for each; holds the token */
+  char *body;         /* NULL: none */
+  double timeout;     /* seconds from sending to the end of the answer */
+  size_t max_body;    /* bytes of the answer's body, decompressed */
+  bool once;          /* a submission: on a fresh connection, and never sent twice */
+  bool is_secret;     /* its answer holds a token */
+  char **program;     /* the words of a command to run instead, NULL after the last: its
+                      output is the answer's body; the first is a path */
+  char **environment; /* likewise, of that command; it may hold secrets */
 } cp_request;
 
 void cp_request_free(cp_request *request);

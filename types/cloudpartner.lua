@@ -78,12 +78,50 @@
 
 -------------------------------------------------------------------------- options
 
+---@alias cloudpartner.Source
+---| "environment"
+---| "managed_identity"
+---| "azure_cli"
+
+---@class cloudpartner.Identity
+---@field tenant_id? string a directory id or a domain
+---@field client_id? string of an app registration, or of a user-assigned managed identity
+---@field client_secret? string
+---@field federated_token_file? string read at each renewal
+---@field kind? cloudpartner.Source
+---@field authority? string
+---@field scope? string
+---@field oauth? "v1"|"v2"
+
+---@class cloudpartner.CredentialOptions: cloudpartner.Identity
+---@field credential? cloudpartner.Source|cloudpartner.Identity
+---@field tenant_id? string
+---@field client_id? string
+---@field client_secret? string
+---@field federated_token_file? string
+---@field kind? cloudpartner.Source
+---@field authority? string default: $AZURE_AUTHORITY_HOST, or Microsoft Entra ID
+---@field scope? string default: the first client's endpoint and "/.default"
+---@field oauth? "v1"|"v2" default: "v2"
+---@field exchange_timeout? number seconds; default: 30
+---@field connect_timeout? number seconds; default: 10
+---@field retries? integer default: 3
+---@field retry_delay? number seconds; default: 0.8
+---@field retry_max_delay? number seconds; default: 60
+---@field max_body? integer bytes; default: 8 MiB
+---@field user_agent? string
+---@field proxy? string default: the environment's; "" for none
+---@field ca_file? string
+---@field ca_path? string
+
 ---@class cloudpartner.ClientOptions
 ---@field publisher? string default: $CLOUDPARTNER_PUBLISHER
 ---@field token? string|fun(): string?, number|string|nil a function gives token, seconds left
----@field credential? "environment"
+---@field credential? cloudpartner.Source|cloudpartner.Identity|cloudpartner.Credential
+---@field scope? string default: the endpoint and "/.default"
+---@field oauth? "v1"|"v2" default: "v2"
 ---@field endpoint? string default: $CLOUDPARTNER_ENDPOINT, or the service
----@field authority? string checked like the endpoint; not asked in this version
+---@field authority? string default: $AZURE_AUTHORITY_HOST, or Microsoft Entra ID
 ---@field api_version? string default: "2017-10-31"
 ---@field exchange_timeout? number seconds; default: 30
 ---@field connect_timeout? number seconds; default: 10
@@ -222,6 +260,7 @@ function Operation:cancel(options) end
 ---@class cloudpartner.Error
 ---@field code cloudpartner.ErrorCode
 ---@field message string
+---@field advice string?
 ---@field call string
 ---@field http_status integer?
 ---@field service_code string?
@@ -250,6 +289,7 @@ function Operation:cancel(options) end
 ---@field body? string
 
 ---@class cloudpartner.Event
+---@field message string?
 ---@field kind "request"|"answer"|"retry"|"poll"|"token"|"reconcile"
 ---@field call string
 ---@field client_request_id string
@@ -305,6 +345,11 @@ function Task:answer(ok, ...) end
 function Task:release() end
 
 --------------------------------------------------------------------------- client
+
+---@class cloudpartner.Credential
+local Credential = {}
+
+function Credential:close() end
 
 ---@class cloudpartner.Client
 local Client = {}
@@ -402,6 +447,11 @@ local cloudpartner = {}
 ---@param options? cloudpartner.ClientOptions
 ---@return cloudpartner.Client
 function cloudpartner.new(options) end
+
+-- A credential that clients share.
+---@param options? cloudpartner.Source|cloudpartner.CredentialOptions
+---@return cloudpartner.Credential
+function cloudpartner.credential(options) end
 
 -- An operation; with `wait = true` its last status.
 ---@param options cloudpartner.GoliveCall

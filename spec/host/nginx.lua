@@ -43,6 +43,7 @@ worker_processes WORKERS;
 pid nginx.pid;
 error_log error.log info;
 env CLOUDPARTNER_TOKEN; env CLOUDPARTNER_ENDPOINT; env CLOUDPARTNER_PUBLISHER; env HOST_KEEP;
+env AZURE_TENANT_ID; env AZURE_CLIENT_ID; env AZURE_CLIENT_SECRET; env AZURE_AUTHORITY_HOST;
 env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS;
 include modules.conf;
 worker_shutdown_timeout 20s;
@@ -127,6 +128,7 @@ local function try(options, port)
   local environment = options.service.environment {
     LD_PRELOAD = preloads(), HOST_KEEP = options.keep, PATH = os.getenv "PATH" .. ":/usr/sbin",
     -- Workers end by _exit, and leaks are not looked for there.
+    CLOUDPARTNER_TOKEN = options.token,
     ASAN_OPTIONS = variant and "exitcode=99:detect_leaks=" .. (options.single and 1 or 0),
   }
   local process = live.spawn({ "nginx", "-p", directory .. "/", "-c", "nginx.conf",
@@ -205,8 +207,8 @@ local function methods(server)
 end
 
 --- Starts nginx on a free port. Options: `service`, of live.service; `workers`; `single`:
--- no master; `cache`: of code, "off"; `init`, `init_worker`: Lua; `keep`: the name of the
--- shared dict by which the client keeps.
+-- no master; `token`: "" for none in the environment; `cache`: of code, "off"; `init`,
+-- `init_worker`: Lua; `keep`: the name of the shared dict by which the client keeps.
 function nginx.start(options)
   for _ = 1, 20 do
     local server = try(options, math.random(20000, 60000))
