@@ -226,7 +226,8 @@ describe("the sources are documented:", function()
     for i, path in ipairs(lines_of "ls src/*.c") do sources[i] = read(path) end
     local text = table.concat(sources)
     local variables = keys(captures(text, '"(CLOUDPARTNER_[%u_]+)"'),
-      captures(text, '"(AZURE_[%u_]+)"'), captures(text, '"(IDENTITY_[%u_]+)"'), captures(text, 'first_set%("([%w_]+)",%s*"([%w_]+)"%)'))
+      captures(text, '"(AZURE_[%u_]+)"'), captures(text, '"(IDENTITY_[%u_]+)"'),
+      captures(text, 'first_set%("([%w_]+)",%s*"([%w_]+)"%)'))
     assert_same_names(variables, documented("Conventions", "variable"),
       "docs/reference.md, variables")
   end)
