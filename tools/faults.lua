@@ -42,15 +42,16 @@ local function print_table(first, rows)
 end
 
 local http, token = require "spec.faults.http", require "spec.faults.token"
-local of_http, of_token = #cells.of(http), #cells.of(token)
+local authority = require "spec.faults.authority"
+local of_http, of_token = #cells.of(http), #cells.of(token) + #cells.of(authority)
 
 print(([[
 # Faults, and what becomes of a go live
 
 Printed by `make docs` from `spec/faults/`, where each cell is written by hand, from the
-contract. `spec/faults_spec.lua` runs all %d of them over real sockets against the
-[emulator](../emulator/README.md#faults): %d with a fault of the connection or the answer,
-%d with one of the token.
+contract. `spec/faults_spec.lua` and `spec/faults_token_spec.lua` run all %d of them over real
+sockets against the [emulator](../emulator/README.md#faults): %d with a fault of the connection or
+the answer, %d with one of the token.
 
 The exchanges of a go live: the **list** of operations is read before anything is sent; the
 POST **submits**; when its outcome is unclear, the **look-up** finds it in the list, for as
@@ -76,10 +77,16 @@ no request, and so no token.
 print_table("fault", http)
 print [[
 
-## The token
+## The token function
 
-Tokens are not fetched over HTTP in this version: the caller's token function is what can go
-wrong. Here it does so when it is asked for the token of that exchange, or of that one and all
-after it.
+It goes wrong when it is asked for the token of that exchange, or of that one and all after it.
 ]]
 print_table("token", token)
+print [[
+
+## The request for a token
+
+The client has a client secret. The list needs its first token; before the poll the token is
+revoked, so that the service refuses it and a new one is asked for.
+]]
+print_table("fault", authority)
