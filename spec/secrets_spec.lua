@@ -126,3 +126,106 @@ describe("TLS 1.1", function()
     assert.matches("protocol", said)
   end)
 end)
+
+-- What a credential holds, and whoever might tell that.
+
+local function file_with(text)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "wb"))
+  file:write(text)
+  file:close()
+  return name
+end
+
+local SECRETS = {
+  client = "s3cret~" .. os.time() .. "/of+the=client",
+  assertion = "s3cret-assertion-" .. os.time(),
+}
+
+local function escaped(text)
+  return (text:gsub("[^%w._~-]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+-- Tokens of the emulator's, and those secrets as they are and as they are sent.
+local function assert_no_secret(...)
+  for _, text in ipairs(strings_of({ ... }, {}, {})) do
+    for _, secret in pairs(SECRETS) do
+      assert.is_nil(text:find(secret, 1, true), text)
+      assert.is_nil(text:find(escaped(secret), 1, true), text)
+    end
+    assert.is_nil(text:find "eyJ0eXAi[%w_-]+%.[%w_-]+", text)
+  end
+end
+
+describe("a credential's secret", function()
+  local service = live.service("--speed", "600")
+  local file
+  setup(function() file = file_with(SECRETS.assertion .. "\n") end)
+  teardown(function() os.remove(file) end)
+
+  local identities = {
+    secret = function() return { client_secret = SECRETS.client } end,
+    assertion = function() return { federated_token_file = file } end,
+  }
+
+  local function client_of(name, log)
+    local identity = identities[name]()
+    identity.tenant_id, identity.client_id = "contoso.com", "app"
+    local credential = cloudpartner.credential {
+      credential = identity, authority = service.address, retries = 1, retry_delay = 0.01 }
+    return service.client { token = false, credential = credential, log = log }, credential
+  end
+
+  -- Answers that give a secret back, as it is and as it was sent; and tokens nobody asked for.
+  local function echoes(secret)
+    local all = secret .. " " .. escaped(secret)
+    return {
+      ["a page with an error"] = { status = 400, body = "<p>" .. all .. "</p>" },
+      ["a page that passes"] = { status = 503, body = all },
+      ["an error"] = { status = 401, body = { error = "invalid_client",
+        error_description = "AADSTS7000215: " .. all } },
+      ["a page"] = { status = 200, body = "<p>" .. all .. "</p>" },
+      ["noise"] = { raw = "HTTP/1.1 500 " .. all .. "\r\nX: " .. all .. "\r\n\r\n" .. all },
+      ["an id"] = { status = 400, headers = { ["x-ms-request-id"] = secret }, body = "" },
+      ["a token and more"] = { status = 200, body = { access_token = "eyJ0eXAi" .. ("x"):rep(40)
+        .. ".eyJ0eXAi", refresh_token = "eyJ0eXAi" .. ("y"):rep(40) .. ".z", expires_in = 60 } },
+      ["two tokens"] = { status = 200, body = '{"access_token":"eyJ0eXAi' .. ("x"):rep(40)
+        .. '.a","access_token":"eyJ0eXAi' .. ("y"):rep(40) .. '.b","expires_in":60}' },
+      ["half a token"] = { raw = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"
+        .. '{"access_token":"eyJ0eXAi' .. ("x"):rep(400) .. "." },
+    }
+  end
+  for name in pairs(identities) do
+    for how, echo in pairs(echoes(SECRETS[name == "secret" and "client" or name])) do
+      it(("(%s) given back as %s is told to nobody"):format(name, how), function()
+        local left = {}
+        local function keep(value) left[#left + 1] = value end
+        local client, credential = client_of(name, keep)
+        client:observe(keep)
+        echo.times, echo.exchange = 2, "token"
+        service.order(echo)
+        keep { client:offer_status(OFFER) }
+        keep { client:offer_status(OFFER) }
+        local recorder = har.record(client)
+        keep { client:offer_status(OFFER) }
+        assert.is_true(#left > 3)
+        assert_no_secret(left, recorder:text(), tostring(client), tostring(credential))
+      end)
+    end
+
+    it(("(%s) is in nothing that a whole go live leaves behind"):format(name), function()
+      local left = {}
+      local function keep(value) left[#left + 1] = value end
+      local client, credential = client_of(name, keep)
+      local recorder = har.record(client)
+      local operation = assert(client:golive(OFFER, { before_send = keep }))
+      service.tokens { revoke = true }
+      keep(assert(operation:wait { interval = 0.2, min_interval = 0.05, on_progress = keep }))
+      assert.equal(2, service.state().tokens.issued)
+      keep(cjson.encode(operation))
+      local text = recorder:text()
+      assert.truthy(text:find("/oauth2/v2.0/token", 1, true))
+      assert_no_secret(left, text, tostring(client), tostring(credential))
+    end)
+  end
+end)

@@ -210,6 +210,16 @@ static value *member(members *found, const cp_json_text *key) {
   return NULL;
 }
 
+static void blot(const value *secret) {
+  if (secret->at) memset(secret->at, '*', secret->length);
+}
+
+/* Another token than the one that is asked for is of no use to anybody. */
+static bool is_unwanted(const cp_json_text *key, const value *to) {
+  return cp_json_is(key, "refresh_token") || cp_json_is(key, "id_token") ||
+         (to && to->at);
+}
+
 /* A member that stands twice counts once: the first. */
 static bool read_member(cp_json *json, members *found) {
   cp_json_text key, text;
@@ -218,10 +228,13 @@ static bool read_member(cp_json *json, members *found) {
   bool quoted = cp_json_peek(json) == '"';
   const char *start = json->at;
   if (!(quoted ? cp_json_string(json, &text) : cp_json_skip(json))) return false;
-  if (!to || to->at) return true;
   size_t length = quoted ? text.length : (size_t)(json->at - start);
-  *to = (value){
+  value read = {
       .at = (char *)(quoted ? text.at : start), .length = length, .quoted = quoted};
+  if (quoted && is_unwanted(&key, to))
+    blot(&read);
+  else if (to && !to->at)
+    *to = read;
   return true;
 }
 
@@ -401,10 +414,6 @@ static void fail(const cp_identity *identity, const char *fault, const members *
   grant->reason = reason.data;
   grant->advice = advice_for(identity, cp_text_get(&reason));
   drop_body(answer);
-}
-
-static void blot(const value *secret) {
-  if (secret->at) memset(secret->at, '*', secret->length);
 }
 
 void cp_grant_read(const cp_identity *identity, cp_answer *answer, double wall,
