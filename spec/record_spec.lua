@@ -18,7 +18,7 @@ describe("a recording of a client", function()
     emulator.post(service.address .. "/_emulator/offers/contoso/" .. offer,
       cjson.encode { retry_after = 0 })
     local given = { publisher = "contoso", token = TOKEN, endpoint = service.address }
-    for name, value in pairs(options or {}) do given[name] = value end
+    for name, value in pairs(options or {}) do given[name] = value or nil end
     return cloudpartner.new(given)
   end
 
@@ -48,6 +48,27 @@ describe("a recording of a client", function()
     assert.same(states, again)
     assert.equal("succeeded", ended.state)
     assert.same(status.steps, ended.steps)
+    assert(player:finish())
+  end)
+
+  it("plays the requests for tokens again, which hold no secret", function()
+    local secret = "s3cret-of-a-recording/+"
+    local identity = { tenant_id = "contoso.com", client_id = "app", client_secret = secret }
+    local client = open("spec-tokens", { token = false, credential = identity,
+      authority = service.address })
+    local recorder = har.record(client)
+    local states = go_live(client, "spec-tokens")
+    client:close()
+    local text = recorder:text()
+    assert.is_nil(text:find("s3cret", 1, true))
+    assert.is_nil(text:find("eyJ0eXAi", 1, true))
+    local recording = assert(har.parse(text))
+    assert.truthy(recording.entries[1].request.url:find("/oauth2/v2.0/token", 1, true))
+    local player = assert(har.player(recording))
+    identity.client_secret = "another"
+    local again = cloudpartner.new(player:options { credential = identity,
+      endpoint = service.address, authority = service.address })
+    assert.same(states, (go_live(again, "spec-tokens")))
     assert(player:finish())
   end)
 

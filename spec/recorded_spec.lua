@@ -138,6 +138,16 @@ scenario.each(function(way, open)
       finish()
     end)
 
+    it("gets tokens as it did when it was recorded, and another after a 401", function()
+      local client, finish = open("credential_golive", { credential = {
+        tenant_id = "contoso.com", client_id = "app", client_secret = "another",
+        scope = "https://cloudpartner.azure.com/.default",
+      } })
+      local _, status = watch(assert(client:golive(OFFER)))
+      assert.equal("succeeded", status.state)
+      finish()
+    end)
+
     it("gives the reason of a failure", function()
       local client, finish, replay = open "golive_failed"
       local operation = assert(client:golive(OFFER))

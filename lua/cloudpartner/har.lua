@@ -299,10 +299,10 @@ local function parameters(query)
   return list
 end
 
--- v1, v2 and managed identity alike.
+-- Of the authority, of IMDS and of App Service alike.
 local function is_token_request(request)
   local _, path = split(request.url)
-  return path ~= nil and path:find("/oauth2/.*token$") ~= nil
+  return path ~= nil and (path:find "/oauth2/.*token$" or path:find "/msi/token$") ~= nil
 end
 
 ------------------------------------------------------------------------ reading --

@@ -43,7 +43,7 @@ ways[2] = {
   open = function(player, path, options)
     local running = emulator.start("--replay", path)
     local given = player:options(options)
-    given.transport, given.endpoint = nil, running.address
+    given.transport, given.endpoint, given.authority = nil, running.address, running.address
     return given, running.address, function() finish_replay(running.address) end, running.stop
   end,
 }
