@@ -25,7 +25,7 @@ local function list(...) return reply(200, "[" .. table.concat({ ... }, ",") .. 
 -- What the service answers, by what is asked for: a list of answers in turn, the last for ever.
 local function service(answers)
   return function(request)
-    local name = request.url:match "([^/?]+)/?%?"
+    local name = (request.url .. "?"):match "([^/?]+)/?%?"
     local turn = answers[name] or answers.other
     return #turn > 1 and table.remove(turn, 1) or turn[1]
   end
@@ -40,7 +40,7 @@ local function open(answers, options)
     sleep = function(seconds) time = time + seconds end,
     headers = { ["X-Job"] = { "a", "b" } }, user_agent = CLIENT, log = function() end,
   }
-  for name, value in pairs(options or {}) do given[name] = value end
+  for name, value in pairs(options or {}) do given[name] = value or nil end
   return cloudpartner.new(given)
 end
 
@@ -104,8 +104,29 @@ local function resume()
   client:close()
 end
 
+local GRANT = reply(200, ('{"token_type":"Bearer","access_token":"%s","expires_in":60}'):format(TOKEN))
+local REFUSAL = reply(401, '{"error":"invalid_client","error_description":"AADSTS7000222: m"}')
+
+-- By a credential that is shared: refused, repeated, renewed after a 401.
+local function get_tokens()
+  local shared = cloudpartner.credential {
+    tenant_id = "t", client_id = "c", client_secret = TOKEN, user_agent = CLIENT }
+  client = open({
+    token = { REFUSAL, reply(503), GRANT },
+    other = { reply(200, DOCUMENT:format "running"), reply(401), reply(200, DOCUMENT:format "running") },
+  }, { credential = shared, token = false })
+  client:observe(function() end)
+  local _, err = client:offer_status "o"
+  assert(err.code == "credential" and err.service_code == "AADSTS7000222", tostring(err))
+  assert(client:offer_status "o")
+  assert(client:offer_status "o")
+  client:close()
+  shared:close()
+end
+
 local function work()
   go_live()
+  get_tokens()
   be_refused()
   resume()
 end

@@ -503,6 +503,22 @@ describe("a credential", function()
     end)
   end
 
+  it("is not lost when its secret is a word of the answer", function()
+    for _, secret in ipairs { "t", "a", "access_token", '"', "Bearer", ("*"):rep(30) } do
+      local world = new_world { granted "t1" }
+      assert(client_of(world, { credential = { tenant_id = "t", client_id = "a",
+        client_secret = secret } }):offer_status(OFFER))
+      assert.equal("Bearer t1", header(world.asked[1], "authorization"))
+    end
+  end)
+
+  it("may be of asterisks", function()
+    local token = ("*"):rep(30)
+    local world = new_world({ granted(token) }, { { status = 400, body = token .. " " .. token } })
+    local _, err = client_of(world):offer_status(OFFER)
+    assert.equal("invalid_request", err.code)
+  end)
+
   -- Sharing.
 
   it("can be shared by clients, which renew it once", function()

@@ -182,6 +182,8 @@ describe("a credential's secret", function()
     return {
       ["a page with an error"] = { status = 400, body = "<p>" .. all .. "</p>" },
       ["a page that passes"] = { status = 503, body = all },
+      ["an error with its slashes escaped"] = { status = 401,
+        body = '{"error_description":"' .. secret:gsub("/", "\\/") .. '"}' },
       ["an error"] = { status = 401, body = { error = "invalid_client",
         error_description = "AADSTS7000215: " .. all } },
       ["a page"] = { status = 200, body = "<p>" .. all .. "</p>" },

@@ -15,6 +15,9 @@
 /* While IMDS is updated, for up to 70 seconds, it is asked so many times more. */
 #define UPDATE_REPETITIONS 4
 
+/* A shorter secret could be a word of any answer. Real ones have some forty bytes. */
+#define BLOT_MIN 8
+
 /* Stands where a secret was. */
 #define SHOWN "***"
 
@@ -180,15 +183,40 @@ static void keep_last(cp_credential *credential, cp_answer *answer) {
   credential->unobserved = cp_source_is_http(credential->identity.source);
 }
 
-/* As it was sent, and as it is. */
-static void blot(const char *secret, cp_answer *answer) {
-  if (!*secret) return;
-  cp_text escaped = {0};
-  if (cp_text_reserve(&escaped, 3 * strlen(secret)))
-    cp_url_escape(&escaped, secret, strlen(secret));
-  cp_secret_blot(escaped.data, answer);
-  cp_secret_blot(secret, answer);
+/* As JSON may have it between its quotes. */
+static bool add_quoted(cp_text *to, const char *secret) {
+  bool ok = cp_text_reserve(to, 2 * strlen(secret));
+  for (; ok && *secret; secret++)
+    ok = (!strchr("/\"\\", *secret) || cp_text_putc(to, '\\')) &&
+         cp_text_putc(to, *secret);
+  return ok;
+}
+
+static bool add_escaped(cp_text *to, const char *secret) {
+  size_t length = strlen(secret);
+  return cp_text_reserve(to, 3 * length) && cp_url_escape(to, secret, length);
+}
+
+static void blot_text(const char *secret, char *text) {
+  cp_text whole = {.data = text, .length = text ? strlen(text) : 0};
+  cp_text_blot(&whole, secret);
+}
+
+/* One way to write a secret, in all that is kept of an answer. */
+static void blot_form(const char *form, cp_answer *answer, char *reason) {
+  cp_secret_blot(form, answer);
+  blot_text(form, reason);
+}
+
+/* A secret that is given back, as it is, as it was sent, or as JSON. */
+static void blot(const char *secret, cp_answer *answer, char *reason) {
+  cp_text escaped = {0}, quoted = {0};
+  if (strlen(secret) < BLOT_MIN) return;
+  if (add_escaped(&escaped, secret)) blot_form(escaped.data, answer, reason);
+  if (add_quoted(&quoted, secret)) blot_form(quoted.data, answer, reason);
+  blot_form(secret, answer, reason);
   cp_text_free_secret(&escaped);
+  cp_text_free_secret(&quoted);
 }
 
 static double delay_of(const cp_credential *credential, const cp_digest *digest,
@@ -227,11 +255,11 @@ cp_renewal cp_credential_answered(cp_credential *credential, cp_answer *answer,
                                   const cp_clock *clock) {
   cp_digest digest;
   cp_grant grant;
-  blot(secret_of(credential), answer);
-  forget_assertion(credential);
   cp_digest_headers(answer, clock->wall, &digest);
   double delay = delay_of(credential, &digest, clock);
   cp_grant_read(&credential->identity, answer, credential->asked_wall, &grant);
+  blot(secret_of(credential), answer, grant.reason);
+  forget_assertion(credential);
   keep_last(credential, answer);
   if (!grant.token) return settle(credential, grant.reason, grant.advice, delay, clock);
   bool ok = take(credential, grant.token, strlen(grant.token), grant.life,

@@ -115,10 +115,11 @@ static char *find(const cp_text *text, size_t from, const char *secret, size_t l
   return NULL;
 }
 
+/* Goes on behind what it has blotted: a secret may be asterisks itself. */
 void cp_text_blot(cp_text *text, const char *secret) {
   size_t length = strlen(secret), from = 0;
   for (char *at; (at = find(text, from, secret, length)); memset(at, '*', length))
-    from = (size_t)(at - text->data);
+    from = (size_t)(at - text->data) + length;
 }
 
 void cp_text_shrink(cp_text *text) {
