@@ -121,16 +121,26 @@ static void deliver(sim *of, cp_task *task, cp_answer *answer) {
   cp_task_answered(&of->tasks, task, answer);
 }
 
+static void miss_token(sim *of, cp_task *task) {
+  of->flight = (flight){.endpoint = task->todo.as.send.endpoint, .hint = -1};
+  deliver(of, task, exchange_failure(CP_FAIL_CREDENTIAL, CP_SENT_NO));
+}
+
+static bool renew_token(sim *of, double now) {
+  cp_token_ask(&of->token);
+  if (fault_strikes(&of->faults, FAULT_NO_TOKEN, of->exchanges, 0.004)) {
+    cp_token_failed(&of->token, -1, now);
+    return false;
+  }
+  of->token_dies = of->now + of->world.token_life;
+  return cp_token_came(&of->token, "token", 5, 3600, now, 0.5);
+}
+
 static void get_token(sim *of, cp_task *task) {
   double now = at_no_chance(of).now;
-  if (cp_token_serves(&of->token, now)) return;
-  if (fault_strikes(&of->faults, FAULT_NO_TOKEN, of->exchanges, 0.004)) {
-    of->flight = (flight){.endpoint = task->todo.as.send.endpoint, .hint = -1};
-    deliver(of, task, exchange_failure(CP_FAIL_CREDENTIAL, CP_SENT_NO));
-    return;
-  }
-  cp_token_set(&of->token, "token", 5, 3600, now);
-  of->token_dies = of->now + of->world.token_life;
+  cp_token_todo todo = cp_token_look(&of->token, now);
+  if (todo == CP_TOKEN_SEND || renew_token(of, now)) return;
+  if (todo != CP_TOKEN_SEND_AND_RENEW) miss_token(of, task);
 }
 
 static point point_of_exchange(const cp_task *task) {
@@ -149,7 +159,7 @@ static void exchange(sim *of, cp_task *task) {
 
 static void digest_answer(sim *of, cp_task *task, const cp_clock *clock) {
   if (task->answer->http_status == 401 && !task->renewed) {
-    of->token.renew_at = -INFINITY;
+    cp_token_refused(&of->token, of->token.bearer);
     of->covered->renewed++;
     of->did.again = true;
     cp_task_send_again(&of->tasks, task);
