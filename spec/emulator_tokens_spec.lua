@@ -9,12 +9,12 @@ local FORM = "grant_type=client_credentials&client_id=app&client_secret=any&scop
 local running
 
 local function curl(path, options)
-  local command = "curl --silent --noproxy '*' --max-time 5 --write-out '\n%{http_code}' "
+  local command = "curl --silent --noproxy '*' --max-time 5 --write-out '\n%{http_code} %{time_total}' "
     .. (options or "") .. " '" .. running.address .. path .. "'"
   local pipe = assert(io.popen(command))
-  local body, status = pipe:read "*a":match "^(.*)\n(%d+)$"
+  local body, status, seconds = pipe:read "*a":match "^(.*)\n(%d+) ([%d.]+)$"
   pipe:close()
-  return tonumber(status), body:find "^{" and cjson.decode(body) or body
+  return tonumber(status), body:find "^{" and cjson.decode(body) or body, tonumber(seconds)
 end
 
 local function ask(form, path)
@@ -75,6 +75,8 @@ describe("the emulator's authority", function()
     assert.equal(400, (curl(path .. query)))
     assert.equal(400, (curl(path .. query, "--header 'Metadata: true' --header 'X-Forwarded-For: a'")))
     assert.equal(400, (curl(path .. "?api-version=2018-02-01", "--header 'Metadata: true'")))
+    assert.equal(400, (curl(path .. query:gsub("2018", "2019"), "--header 'Metadata: true'")))
+    query = query:gsub("2018%-02", "2019-08")
     _, answer = curl("/msi/token" .. query, "--header 'X-IDENTITY-HEADER: emulated-header'")
     assert.is_nil(answer.expires_in)
     assert.equal(200, use(answer.access_token))
@@ -87,7 +89,13 @@ describe("the emulator's authority", function()
     { "client_id=unknown&client_secret=any", 400, 700016 },
     { "client_id=app", 401, 7000218 },
     { "client_secret=any", 400, 900144 },
+    { "client_id&client_secret=any", 400, 900144 },
+    { "client_id=&client_secret=any", 400, 900144 },
+    { "client_id=app&client_id=other&client_secret=any", 400, 900144 },
+    { "client_id=app&client_secret=", 401, 7000218 },
     { "client_id=app&client_assertion=any", 400, 900144 },
+    { "client_id=app&client_assertion=wrong&client_assertion_type="
+      .. "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", 401, 700213 },
     { "client_id=app&client_assertion=expired&client_assertion_type="
       .. "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", 401, 700024 },
   }
@@ -100,10 +108,28 @@ describe("the emulator's authority", function()
     end)
   end
 
+  it("refuses a tenant and a scope that it does not know", function()
+    local _, answer = ask(FORM .. scope(), "/unknown/oauth2/v2.0/token")
+    assert.equal(90002, answer.error_codes[1])
+    _, answer = ask(FORM .. running.address)
+    assert.equal(1002012, answer.error_codes[1])
+  end)
+
+  it("takes an assertion", function()
+    local status, answer = ask("grant_type=client_credentials&client_id=app&client_assertion=any"
+      .. "&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&scope=" .. scope())
+    assert.same({ 200, 200 }, { status, use(answer.access_token) })
+    assert.equal(1, counts().tokens.by.federated)
+  end)
+
   it("can be made slow, brief and strict", function()
-    control("tokens", { life = 100, delay = 0.2 })
-    local _, answer = ask(FORM .. scope())
-    assert.equal(100, answer.expires_in)
+    control("tokens", { life = 100, delay = 0.3 })
+    local status, answer, seconds = ask(FORM .. scope())
+    assert.same({ 200, 100 }, { status, answer.expires_in })
+    assert.is_true(seconds >= 0.3)
+    control("tokens", { revoke = true, life = cjson.null })
+    _, answer = ask(FORM .. scope())
+    assert.equal(2, answer.expires_in)
     control("tokens", { revoke = true, delay = cjson.null })
     assert.equal(401, use(answer.access_token))
     assert.truthy(control("tokens", { lives = 9 }).error)
@@ -118,6 +144,14 @@ describe("the emulator's authority", function()
     assert.same({ asked = 2, issued = 1, at_once = 0, most_at_once = 1,
       by = { secret = 1, federated = 0, imds = 0, app_service = 0 } }, state.tokens)
     assert.same({ 0, 0, 0 }, { state.requests, state.connections, state.most_in_flight })
+  end)
+
+  it("counts how many ask at once", function()
+    control("tokens", { delay = 0.5 })
+    local command = ("curl --silent --noproxy '*' --max-time 5 --data '%s' '%s' & "):format(
+      FORM .. scope(), running.address .. "/contoso.com/oauth2/v2.0/token")
+    os.execute("{ " .. command:rep(3) .. "wait; } >/dev/null")
+    assert.same({ 0, 3 }, { counts().tokens.at_once, counts().tokens.most_at_once })
   end)
 
   it("goes wrong as a plan says", function()

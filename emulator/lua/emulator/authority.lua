@@ -19,6 +19,15 @@ authority.HEADER = "emulated-header"
 
 local NO_STORE = {["Cache-Control"] = "no-store, no-cache", Pragma = "no-cache"}
 
+-- What is there: a name without a value, with an empty one or said twice is not.
+local function given(arguments)
+  local values = {}
+  for name, value in pairs(arguments) do
+    if type(value) == "string" and value ~= "" then values[name] = value end
+  end
+  return values
+end
+
 -- Refusals
 
 local function timestamp()
@@ -110,10 +119,10 @@ local function issue(way, resource, client, document)
 end
 
 local function grant_v1(way, resource, client)
-  local life = tokens.life()
-  local ends = math.floor(clock.now() + life)
+  local life = ("%.0f"):format(tokens.life())
+  local ends = math.floor(clock.now() + tokens.life())
   return issue(way, resource, client, {
-    expires_in = tostring(life), ext_expires_in = tostring(life), resource = resource,
+    expires_in = life, ext_expires_in = life, resource = resource,
     expires_on = tostring(ends), not_before = tostring(math.floor(clock.now())),
   })
 end
@@ -140,7 +149,7 @@ end
 
 local function of_authority(v1)
   return function(request, tenant)
-    local form = ngx.decode_args(request.body)
+    local form = given(ngx.decode_args(request.body))
     local refused = refused_form(request, form) or refused_client(tenant, form.client_id)
     if refused then return refused end
     local resource, unclear = audience(form, v1)
@@ -153,33 +162,39 @@ end
 
 -- Managed identity
 
-local function refused_query(args)
+local function refused_query(query, version)
   for _, name in ipairs {"api-version", "resource"} do
-    if not args[name] then return plain_refusal(400, "Required query variable '" .. name .. "' is missing") end
+    if not query[name] then
+      return plain_refusal(400, "Required query variable '" .. name .. "' is missing")
+    end
   end
-  if args.client_id == "unknown" then return plain_refusal(400, "Identity not found") end
+  if query["api-version"] ~= version then
+    return plain_refusal(400, "The api-version is not supported; it is " .. version)
+  elseif query.client_id == "unknown" then
+    return plain_refusal(400, "Identity not found")
+  end
 end
 
 local function imds(request)
+  local query = given(request.args)
   if request.headers.Metadata ~= "true" then
     return plain_refusal(400, "Required metadata header not specified")
   elseif request.headers["X-Forwarded-For"] then
     return plain_refusal(400, "X-Forwarded-For is not welcome")
   end
-  return refused_query(request.args)
-    or grant_v1("imds", request.args.resource, request.args.client_id)
+  return refused_query(query, "2018-02-01") or grant_v1("imds", query.resource, query.client_id)
 end
 
 local function app_service(request)
+  local query = given(request.args)
   if request.headers["X-IDENTITY-HEADER"] ~= authority.HEADER then
     return plain_refusal(401, "Unauthorized")
   end
-  local refused = refused_query(request.args)
-  if refused then return refused end
-  local resource = request.args.resource
-  return issue("app_service", resource, request.args.client_id, {
-    resource = resource, expires_on = tostring(math.floor(clock.now() + tokens.life())),
-  })
+  return refused_query(query, "2019-08-01")
+    or issue("app_service", query.resource, query.client_id, {
+      resource = query.resource,
+      expires_on = tostring(math.floor(clock.now() + tokens.life())),
+    })
 end
 
 local routes = {

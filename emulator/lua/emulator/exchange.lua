@@ -102,8 +102,9 @@ function exchange.serve()
   local request = exchange.request()
   request.exchange = service.exchange(request)
   local finish = begin(request)
-  local reply = answer(request)
+  local ok, reply = pcall(answer, request)
   finish()
+  if not ok then error(reply, 0) end
   if reply.raw then return send_raw(reply) end
   add_ids(request)
   add_type(reply)
