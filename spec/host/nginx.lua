@@ -129,7 +129,8 @@ local function try(options, port)
     LD_PRELOAD = preloads(), HOST_KEEP = options.keep, PATH = os.getenv "PATH" .. ":/usr/sbin",
     -- Workers end by _exit, and leaks are not looked for there.
     CLOUDPARTNER_TOKEN = options.token,
-    ASAN_OPTIONS = variant and "intercept_tls_get_addr=0:exitcode=99:detect_leaks=" .. (options.single and 1 or 0),
+    ASAN_OPTIONS = variant
+      and "intercept_tls_get_addr=0:exitcode=99:detect_leaks=" .. (options.single and 1 or 0),
   }
   local process = live.spawn({ "nginx", "-p", directory .. "/", "-c", "nginx.conf",
     "-e", "error.log" }, environment)
