@@ -5,7 +5,9 @@
 #include "lua_credential.h"
 #include "lua_error.h"
 #include "lua_json.h"
+#include "lua_offer.h"
 #include "lua_operation.h"
+#include "lua_value.h"
 
 /*
 ** A Lua state that uses the engine says so, and says when it ends: the last one joins
@@ -51,7 +53,9 @@ __attribute__((visibility("default"))) int luaopen_cloudpartner(lua_State *L) {
   cp_open_task(L);
   cp_open_credential(L);
   cp_open_client(L);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 10);
+  cp_open_value(L);
+  cp_open_offer(L);
   lua_pushcfunction(L, cp_client_new);
   lua_setfield(L, -2, "new");
   lua_pushcfunction(L, cp_credential_new);
