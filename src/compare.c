@@ -72,20 +72,13 @@ bool cp_same_number(const cp_span *a, const cp_span *b) {
 
 typedef struct comparison {
   cp_tree *a, *b;
-  const char *const *ignored;
+  cp_ignores ignores;
   cp_differs told;
   void *context;
   cp_text pointer;
 } comparison;
 
 static bool compare(comparison *c, cp_node *a, cp_node *b);
-
-static bool is_ignored(const comparison *c, const cp_span *key) {
-  for (const char *const *name = c->ignored; name && *name; name++)
-    if (strlen(*name) == key->length && memcmp(*name, key->at, key->length) == 0)
-      return c->pointer.length == 0;
-  return false;
-}
 
 static void shorten(comparison *c, size_t length) {
   c->pointer.length = length;
@@ -106,7 +99,7 @@ static bool compare_member(comparison *c, cp_tree *tree, cp_node *node,
                            const cp_node *other, bool is_a) {
   cp_span key = cp_tree_plain(tree, &node->key);
   if (!key.at) return false;
-  if (is_ignored(c, &key)) return true;
+  if (c->ignores && c->ignores(&key, c->pointer.length == 0)) return true;
   if (node->repeated && cp_node_member(tree, node->parent, &key) != node) return true;
   cp_node *same = cp_node_member(is_a ? c->b : c->a, other, &key);
   if (!is_a && same) return true;
@@ -175,9 +168,9 @@ static bool compare(comparison *c, cp_node *a, cp_node *b) {
   return same || c->told(c->context, &c->pointer);
 }
 
-bool cp_compare(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b,
-                const char *const *ignored, cp_differs told, void *context) {
-  comparison c = {a, b, ignored, told, context, {0}};
+bool cp_compare(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b, cp_ignores ignores,
+                cp_differs told, void *context) {
+  comparison c = {a, b, ignores, told, context, {0}};
   bool ok = compare(&c, of_a, of_b);
   cp_text_free(&c.pointer);
   return ok;
@@ -191,9 +184,9 @@ static bool note_difference(void *context, const cp_text *pointer) {
 
 /* One difference is enough, and ends it as want of memory does. */
 static bool find_same(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b,
-                      const char *const *ignored, bool *same) {
+                      cp_ignores ignores, bool *same) {
   *same = true;
-  bool ok = cp_compare(a, of_a, b, of_b, ignored, note_difference, same);
+  bool ok = cp_compare(a, of_a, b, of_b, ignores, note_difference, same);
   return ok || !*same;
 }
 
@@ -201,7 +194,7 @@ bool cp_same(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b, bool *same) {
   return find_same(a, of_a, b, of_b, NULL, same);
 }
 
-bool cp_same_document(const cp_span *a, const cp_span *b, const char *const *ignored,
+bool cp_same_document(const cp_span *a, const cp_span *b, cp_ignores ignores,
                       bool *same) {
   cp_tree of_a = {0}, of_b = {0};
   *same = false;
@@ -209,7 +202,7 @@ bool cp_same_document(const cp_span *a, const cp_span *b, const char *const *ign
   cp_tree_result second = cp_tree_begin(&of_b, b->at, b->length, NULL);
   bool good = first == CP_TREE_OK && second == CP_TREE_OK;
   bool ok = first != CP_TREE_NO_MEMORY && second != CP_TREE_NO_MEMORY;
-  if (good) ok = find_same(&of_a, &of_a.root, &of_b, &of_b.root, ignored, same);
+  if (good) ok = find_same(&of_a, &of_a.root, &of_b, &of_b.root, ignores, same);
   cp_tree_free(&of_a);
   cp_tree_free(&of_b);
   return ok;

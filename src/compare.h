@@ -11,21 +11,22 @@
 /* Told the pointer of each difference; false ends the comparison. */
 typedef bool (*cp_differs)(void *context, const cp_text *pointer);
 
+/* Does a member of this key not count? `at_top`: it is the whole document's own. */
+typedef bool (*cp_ignores)(const cp_span *key, bool at_top);
+
 /*
 ** Compares two values and tells each place at which they differ: a value that is another,
-** or that only one of them has. Members of the whole document that `ignored` names (NULL
-** after the last; or NULL) don't count. False without memory, or when `told` said so.
+** or that only one of them has. `ignores` may be NULL. False without memory, or when
+** `told` said so.
 */
-bool cp_compare(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b,
-                const char *const *ignored, cp_differs told, void *context);
+bool cp_compare(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b, cp_ignores ignores,
+                cp_differs told, void *context);
 
 /* Are two values the same? `*same` is the answer; false without memory. */
 bool cp_same(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b, bool *same);
 
-/* Are two texts the same document, but for the members `ignored`? Texts that are no JSON
-** are not. */
-bool cp_same_document(const cp_span *a, const cp_span *b, const char *const *ignored,
-                      bool *same);
+/* Are two texts the same document? Texts that are no JSON are not. */
+bool cp_same_document(const cp_span *a, const cp_span *b, cp_ignores ignores, bool *same);
 
 /* Do two JSON numbers mean the same? Exactly, however large they are. */
 bool cp_same_number(const cp_span *a, const cp_span *b);

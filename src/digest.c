@@ -204,4 +204,5 @@ void cp_digest_headers(const cp_answer *answer, double wall, cp_digest *digest) 
   };
   digest->date = cp_header(&answer->headers, "date", &digest->date_length);
   digest->location = read_location(&answer->headers, &digest->location_length);
+  digest->etag = cp_header(&answer->headers, "etag", &digest->etag_length);
 }

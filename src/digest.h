@@ -65,16 +65,19 @@ typedef struct cp_digest {
   size_t date_length;
   const char *location; /* of the operation, within the answer's headers; or NULL */
   size_t location_length;
+  const char *etag; /* of an offer: the header's, else its own; or NULL */
+  size_t etag_length;
 
-  bool understood; /* the body is a document of the kind that was asked for */
-  bool changed;    /* and another one than the last that was understood */
-  cp_state state;  /* of an operation: its overall word, with the sign-off rule */
-  bool blocked;    /* a step is rejected, or blocked with an error */
+  const cp_text *body; /* as it came, as long as the answer is there; or NULL */
+  bool understood;     /* the body is a document of the kind that was asked for */
+  bool changed;        /* and another one than the last that was understood */
+  cp_state state;      /* of an operation: its overall word, with the sign-off rule */
+  bool blocked;        /* a step is rejected, or blocked with an error */
   double publishing_version, offer_version; /* of that document; -1: not said */
   double began;                             /* the operation, Unix seconds; likewise */
   cp_entry *entries;                        /* of a list; cp_digest_free frees them */
   size_t entry_count;
-  char *ids; /* where the entries' ids are */
+  char *texts; /* where the entries' ids are, or an offer's etag */
 } cp_digest;
 
 /*

@@ -278,20 +278,56 @@ static void digest_list(const cp_text *body, cp_digest *digest) {
   point_to_ids(&read);
   digest->entries = read.entries;
   digest->entry_count = digest->understood ? read.count : 0;
-  digest->ids = read.ids.data;
+  digest->texts = read.ids.data;
+}
+
+/* Only its form is looked at: it is handed on as it is. */
+static void digest_array(const cp_text *body, cp_digest *digest) {
+  cp_json json;
+  cp_json_begin(&json, cp_text_get(body), body->length);
+  digest->understood =
+      cp_json_peek(&json) == '[' && cp_json_skip(&json) && cp_json_ended(&json);
+}
+
+static bool read_offer(cp_json *json, cp_json_text *etag) {
+  cp_json_text key;
+  if (cp_json_peek(json) != '{') return false;
+  for (bool more = cp_json_open(json, '{'); more; more = cp_json_more(json, '}'))
+    if (!cp_json_key(json, &key) ||
+        !(cp_json_is(&key, "etag") ? read_id(json, etag) : cp_json_skip(json)))
+      return false;
+  return cp_json_ended(json);
+}
+
+/* The header is missing now and then: wire, "Endpoints". The offer says it too. */
+static void digest_offer(const cp_text *body, cp_digest *digest) {
+  cp_json json;
+  cp_json_text etag = {0};
+  cp_json_begin(&json, cp_text_get(body), body->length);
+  digest->understood = read_offer(&json, &etag);
+  if (digest->etag || !digest->understood || !etag.length) return;
+  digest->etag = digest->texts = cp_calloc(etag.length);
+  if (digest->texts)
+    digest->etag_length = cp_json_unescape(&etag, digest->texts);
+  else
+    digest->understood = false;
 }
 
 void cp_document_digest(cp_document document, const cp_text *body, cp_digest *digest) {
   if (document == CP_DOC_LIST)
     digest_list(body, digest);
+  else if (document == CP_DOC_ARRAY)
+    digest_array(body, digest);
+  else if (document == CP_DOC_OFFER)
+    digest_offer(body, digest);
   else if (document != CP_DOC_NONE)
     digest_status(document, body, digest);
 }
 
 void cp_digest_free(cp_digest *digest) {
   cp_free(digest->entries);
-  cp_free(digest->ids);
+  cp_free(digest->texts);
   digest->entries = NULL;
-  digest->ids = NULL;
+  digest->texts = NULL;
   digest->entry_count = 0;
 }

@@ -51,6 +51,7 @@ cp_failure cp_failure_named(const char *name) {
 static cp_code of_status(int status) {
   switch (status) {
     case 200:
+    case 201:
     case 202: return CP_CODE_NONE;
     case 400:
     case 422: return CP_CODE_INVALID_REQUEST;

@@ -59,7 +59,7 @@ const char *cp_code_name(cp_code code);
 /* What a user can do, in a few words. */
 const char *cp_code_advice(cp_code code);
 
-/* The code of an answer or a failure; CP_CODE_NONE for 200 and 202. */
+/* The code of an answer or a failure; CP_CODE_NONE for 200, 201 and 202. */
 cp_code cp_code_of(const cp_digest *digest);
 
 /* The code of a failed exchange. */

@@ -9,6 +9,7 @@
 #include "lua_document.h"
 #include "lua_json.h"
 #include "lua_operation.h"
+#include "lua_start.h"
 #include "url.h"
 
 /* Requests */
@@ -36,14 +37,14 @@ static bool reserve_headers(const cp_client *client, const cp_lua_task *task,
 bool cp_add_headers(const cp_client *client, const cp_lua_task *task, bool with_token,
                     cp_text *headers) {
   const cp_task *of = &task->task;
-  bool submits = cp_api_is_submission(of->todo.as.send.endpoint);
+  bool writes = cp_api_writes(of->todo.as.send.endpoint);
   if (with_token && !(reserve_headers(client, task, headers) &&
                       add_line(headers, "Authorization: Bearer ", task->bearer->text)))
     return false;
   return cp_text_puts(headers, client->headers) &&
          cp_text_puts(headers, "Content-Type: application/json\n") &&
          add_line(headers, "x-ms-client-request-id: ", of->guid) &&
-         (!of->if_match || !submits || add_line(headers, "If-Match: ", of->if_match)) &&
+         (!of->if_match || !writes || add_line(headers, "If-Match: ", of->if_match)) &&
          (!of->headers || cp_text_puts(headers, of->headers));
 }
 
@@ -51,7 +52,7 @@ bool cp_add_url(const cp_client *client, const cp_task *task, cp_text *url) {
   cp_endpoint endpoint = task->todo.as.send.endpoint;
   const cp_operation *of = task->todo.as.send.of;
   if (endpoint == CP_ENDPOINT_POLL) return cp_text_puts(url, of->url);
-  return cp_api_url(&client->service, endpoint, of, task->filter, url);
+  return cp_api_url(&client->service, endpoint, of, task->argument, url);
 }
 
 /* token */
@@ -332,7 +333,7 @@ static void push_sent(lua_State *L, const cp_lua_task *task) {
       .method = cp_api_method(endpoint),
       .timeout = task->client->service.exchange_timeout,
       .headers = cp_borrow(L, size_of_headers(task->client, &task->task)),
-      .body = cp_api_is_submission(endpoint) ? task->task.body : NULL,
+      .body = cp_api_writes(endpoint) ? task->task.body : NULL,
   };
   cp_add_url(task->client, &task->task, &url);
   cp_add_headers(task->client, task, false, &request.headers);
@@ -399,15 +400,18 @@ bool cp_observe_renewal(lua_State *L, int env, const cp_credential *credential,
   return ok;
 }
 
-/* on_progress, before_send */
+/* on_progress, before_send, confirm, update's */
 
 /* Pushes the function that the machine asks for; nil when its caller gave none. */
 static void push_call(lua_State *L, int env, const cp_lua_task *task) {
-  bool announces = task->task.todo.as.call == CP_CALL_BEFORE_SEND;
+  static const char *const names[] = {[CP_CALL_BEFORE_SEND] = "before_send",
+                                      [CP_CALL_PROGRESS] = "on_progress",
+                                      [CP_CALL_EDIT] = "edit",
+                                      [CP_CALL_CONFIRM] = "confirm"};
   lua_getfield(L, env, "calls");
   cp_rawgetp(L, -1, task);
   if (lua_istable(L, -1))
-    lua_getfield(L, -1, announces ? "before_send" : "on_progress");
+    lua_getfield(L, -1, names[task->task.todo.as.call]);
   else
     lua_pushnil(L);
 }
@@ -420,11 +424,23 @@ bool cp_has_call(lua_State *L, int env, const cp_lua_task *task) {
   return given;
 }
 
-static void push_subject(lua_State *L, const cp_lua_task *task) {
-  if (task->task.todo.as.call == CP_CALL_BEFORE_SEND)
-    cp_push_intent(L, task);
-  else
-    cp_push_status(L, task);
+static void push_subject(lua_State *L, int env, const cp_lua_task *task) {
+  switch (task->task.todo.as.call) {
+    case CP_CALL_BEFORE_SEND: cp_push_intent(L, task); break;
+    case CP_CALL_EDIT: cp_push_edit(L, env, task); break;
+    default: cp_push_status(L, task); break;
+  }
+}
+
+/* Only falsehood is a no, where it counts: see machine.h. */
+void cp_take_said(lua_State *L, int env, cp_lua_task *task, int first) {
+  cp_task *of = &task->task;
+  bool no = lua_type(L, first) == LUA_TBOOLEAN && !lua_toboolean(L, first);
+  if (!of->machine->told) return;
+  if (of->todo.as.call == CP_CALL_EDIT)
+    of->machine->told(&of->as, cp_take_edit(L, env, task, no));
+  else if (of->todo.as.call == CP_CALL_CONFIRM)
+    of->machine->told(&of->as, lua_toboolean(L, first));
 }
 
 int cp_push_function(lua_State *L, int env, const cp_lua_task *task,
@@ -444,7 +460,7 @@ int cp_push_function(lua_State *L, int env, const cp_lua_task *task,
     case CP_FUNCTION_LOG: push_event(L, task, clock); break;
     case CP_FUNCTION_TRANSPORT:
     case CP_FUNCTION_ASK: push_request(L, request); break;
-    case CP_FUNCTION_CALL: push_subject(L, task); break;
+    case CP_FUNCTION_CALL: push_subject(L, env, task); break;
     default: break;
   }
   return lua_gettop(L) - top;

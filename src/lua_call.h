@@ -29,6 +29,9 @@ cp_renewal cp_take_token(lua_State *L, cp_credential *credential, const cp_came 
 void cp_take_answer(lua_State *L, size_t max_body, const cp_came *came,
                     cp_answer *answer);
 
+/* Tells the task's machine what its caller's function returned, where that counts. */
+void cp_take_said(lua_State *L, int env, cp_lua_task *task, int first);
+
 /* Does the task's machine ask for a function that its caller gave? */
 bool cp_has_call(lua_State *L, int env, const cp_lua_task *task);
 

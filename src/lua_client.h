@@ -45,6 +45,8 @@ typedef enum cp_result {
   CP_RESULT_OFFER_STATUS,
   CP_RESULT_OPERATIONS,
   CP_RESULT_ONE_OPERATION,
+  CP_RESULT_LIST, /* of what the service lists */
+  CP_RESULT_OFFER,
 } cp_result;
 
 /* A function of the caller's that a task is at. */

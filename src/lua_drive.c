@@ -253,20 +253,20 @@ static bool call_back(lua_State *L, drive *d) {
 static bool make_request(const drive *d, cp_request *request) {
   const cp_task *task = &d->task->task;
   double limit = task->todo.as.send.limit;
-  bool submits = cp_api_is_submission(task->todo.as.send.endpoint);
+  bool writes = cp_api_writes(task->todo.as.send.endpoint);
   cp_text url = {0};
   *request = (cp_request){
       .method = cp_api_method(task->todo.as.send.endpoint),
       .timeout = d->client->service.exchange_timeout,
       .max_body = d->client->max_body,
-      .body = submits && task->body ? cp_strdup(task->body) : NULL,
-      .once = submits,
+      .body = writes && task->body ? cp_strdup(task->body) : NULL,
+      .once = writes,
   };
   if (limit > 0)
     request->timeout = fmax(fmin(request->timeout, limit - d->clock.now), 0.001);
   bool ok = cp_add_url(d->client, task, &url) &&
             cp_add_headers(d->client, d->task, true, &request->headers) &&
-            (!submits || !task->body || request->body);
+            (!writes || !task->body || request->body);
   request->url = url.data;
   if (!ok) cp_request_free(request);
   return ok;
@@ -351,6 +351,8 @@ static bool take(lua_State *L, drive *d, const cp_came *came) {
   if (!came->ok) {
     lua_pushvalue(L, came->first);
     raise(L, d);
+  } else if (function == CP_FUNCTION_CALL) {
+    cp_take_said(L, d->env, d->task, came->first);
   }
   return function == CP_FUNCTION_LOG ? observe(L, d) : true;
 }

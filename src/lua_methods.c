@@ -10,25 +10,25 @@
 #include "lua_operation.h"
 #include "lua_options.h"
 #include "lua_settings.h"
+#include "lua_start.h"
 #include "url.h"
 
 #define WEEK (7 * 86400.0)
 
 /* Arguments. In all of these the client is at stack index 1. */
 
-static const char *check_publisher(lua_State *L, const cp_client *client) {
+const char *cp_check_publisher(lua_State *L, const cp_client *client) {
   if (!client->publisher)
     luaL_error(
         L, "no publisher: give the option 'publisher', or set CLOUDPARTNER_PUBLISHER");
   return client->publisher;
 }
 
-/* Pushes a task about the offer that is argument 2. */
-static cp_lua_task *new_offer_task(lua_State *L, const char *call, cp_result result,
-                                   int options) {
+cp_lua_task *cp_new_offer_task(lua_State *L, const char *call, cp_result result,
+                               int options) {
   cp_client *client = cp_check_client(L, 1);
   const char *offer = cp_check_id(L, 2, "offer");
-  check_publisher(L, client);
+  cp_check_publisher(L, client);
   cp_lua_task *task = cp_task_new(L, call, result, options);
   task->task.operation.publisher = cp_keep(L, client->publisher);
   task->task.operation.offer = cp_keep(L, offer);
@@ -111,9 +111,7 @@ static cp_submission_policy read_submission_policy(lua_State *L, int options) {
   return policy;
 }
 
-/* Notes the caller's functions of a task at stack index `task`. */
-static bool note_call(lua_State *L, const cp_lua_task *task, int options,
-                      const char *name) {
+bool cp_note_call(lua_State *L, const cp_lua_task *task, int options, const char *name) {
   int top = lua_gettop(L), env = cp_push_env(L, 1);
   lua_newtable(L);
   cp_option_push(L, options, name);
@@ -134,7 +132,7 @@ static int begin_submission(lua_State *L, cp_lua_task *task, cp_kind kind, int o
   take_adopt(L, options, &policy);
   of->if_match = cp_keep(L, cp_option_string(L, options, "if_match"));
   lua_settop(L, top);
-  policy.announces = note_call(L, task, options, "before_send");
+  policy.announces = cp_note_call(L, task, options, "before_send");
   cp_submission_init(&of->as.submission, &task->client->service, &of->operation, &policy);
   of->machine = &cp_submission_machine;
   cp_task_begin(L, task);
@@ -143,7 +141,7 @@ static int begin_submission(lua_State *L, cp_lua_task *task, cp_kind kind, int o
 
 static int start_submission(lua_State *L, cp_kind kind) {
   cp_options_check(L, 3, CP_FOR_SUBMIT | CP_FOR_CALL);
-  cp_lua_task *task = new_offer_task(L, cp_kind_name(kind), CP_RESULT_OPERATION, 3);
+  cp_lua_task *task = cp_new_offer_task(L, cp_kind_name(kind), CP_RESULT_OPERATION, 3);
   return begin_submission(L, task, kind, 3);
 }
 
@@ -193,7 +191,7 @@ static int start_cancel_operation(lua_State *L) {
 
 /* status, wait */
 
-static int begin_read(lua_State *L, cp_lua_task *task, cp_endpoint endpoint) {
+int cp_begin_read(lua_State *L, cp_lua_task *task, cp_endpoint endpoint) {
   cp_task *of = &task->task;
   cp_read_init(&of->as.read, &task->client->service, endpoint, &of->operation);
   of->machine = &cp_read_machine;
@@ -208,7 +206,7 @@ static int start_status(lua_State *L) {
   int top = lua_gettop(L);
   bool trusted = take_operation(L, task);
   lua_settop(L, top);
-  return trusted ? begin_read(L, task, CP_ENDPOINT_POLL) : 1;
+  return trusted ? cp_begin_read(L, task, CP_ENDPOINT_POLL) : 1;
 }
 
 static bool waits_when_blocked(lua_State *L, int options) {
@@ -235,12 +233,11 @@ static void begin_watch(lua_State *L, cp_lua_task *task, int options) {
   int env = cp_push_env(L, 1);
   cp_clock clock = cp_client_clock(L, env, task->client);
   lua_pop(L, 1);
-  of->deadline = INFINITY; /* the watch has its own: its last poll comes after that */
   of->sent = CP_SENT_YES;
   cp_watch_init(&of->as.watch, &task->client->service, &of->operation, &policy, &clock,
                 cp_option_number(L, options, "timeout", WEEK));
   of->machine = &cp_watch_machine;
-  note_call(L, task, options, "on_progress");
+  cp_note_call(L, task, options, "on_progress");
   cp_task_begin(L, task);
 }
 
@@ -262,17 +259,17 @@ static int start_wait(lua_State *L) {
 /* client:offer_status(offer [, options]): a status. */
 static int start_offer_status(lua_State *L) {
   cp_options_check(L, 3, CP_FOR_CALL);
-  cp_lua_task *task = new_offer_task(L, "offer_status", CP_RESULT_OFFER_STATUS, 3);
-  return begin_read(L, task, CP_ENDPOINT_OFFER_STATUS);
+  cp_lua_task *task = cp_new_offer_task(L, "offer_status", CP_RESULT_OFFER_STATUS, 3);
+  return cp_begin_read(L, task, CP_ENDPOINT_OFFER_STATUS);
 }
 
 /* client:operations(offer [, {status =}]): a list of operations, newest first. */
 static int start_operations(lua_State *L) {
   cp_options_check(L, 3, CP_FOR_LIST | CP_FOR_CALL);
-  cp_lua_task *task = new_offer_task(L, "operations", CP_RESULT_OPERATIONS, 3);
-  task->task.filter = cp_keep(L, cp_option_string(L, 3, "status"));
+  cp_lua_task *task = cp_new_offer_task(L, "operations", CP_RESULT_OPERATIONS, 3);
+  task->task.argument = cp_keep(L, cp_option_string(L, 3, "status"));
   lua_pop(L, 1);
-  return begin_read(L, task, CP_ENDPOINT_OPERATIONS);
+  return cp_begin_read(L, task, CP_ENDPOINT_OPERATIONS);
 }
 
 /* The URL of an operation of which the id is known. */
@@ -289,12 +286,12 @@ static void set_place(lua_State *L, cp_lua_task *task) {
 static int start_operation(lua_State *L) {
   const char *id = cp_check_id(L, 3, "id");
   cp_options_check(L, 4, CP_FOR_CALL);
-  cp_lua_task *task = new_offer_task(L, "operation", CP_RESULT_ONE_OPERATION, 4);
+  cp_lua_task *task = cp_new_offer_task(L, "operation", CP_RESULT_ONE_OPERATION, 4);
   cp_operation *operation = &task->task.operation;
   operation->id = cp_keep(L, id);
   operation->adopted = true;
   set_place(L, task);
-  return begin_read(L, task, CP_ENDPOINT_OPERATION);
+  return cp_begin_read(L, task, CP_ENDPOINT_OPERATION);
 }
 
 /* resume */
@@ -355,7 +352,7 @@ static void complete_intent(lua_State *L, cp_lua_task *task) {
   cp_operation *operation = &task->task.operation;
   take_guid(L, &task->task);
   if (!operation->publisher)
-    operation->publisher = cp_keep(L, check_publisher(L, task->client));
+    operation->publisher = cp_keep(L, cp_check_publisher(L, task->client));
   if (!operation->offer)
     luaL_error(L, "bad argument 'operation': an intent without 'offer'");
 }
@@ -397,6 +394,12 @@ static const luaL_Reg starters[] = {
     {"operations", start_operations},
     {"operation", start_operation},
     {"resume", start_resume},
+    {"publishers", cp_start_publishers},
+    {"offer_types", cp_start_offer_types},
+    {"offers", cp_start_offers},
+    {"offer", cp_start_offer},
+    {"put_offer", cp_start_put_offer},
+    {"update", cp_start_update},
     {NULL, NULL},
 };
 

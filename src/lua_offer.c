@@ -100,8 +100,12 @@ static bool write_all(cp_editor *editor) {
          cp_text_add(&editor->out, root->after.at, root->after.length);
 }
 
-void cp_finish_edits(lua_State *L, cp_editor *editor) {
+void cp_write_edits(lua_State *L, cp_editor *editor) {
   if (!write_all(editor)) luaL_error(L, "not enough memory");
+}
+
+void cp_finish_edits(lua_State *L, cp_editor *editor) {
+  cp_write_edits(L, editor);
   lua_pushlstring(L, cp_text_get(&editor->out), editor->out.length);
   lua_setfield(L, editor->offer, "json");
   cp_close_editor(editor);
@@ -305,38 +309,41 @@ static int offer_patch(lua_State *L) {
 
 /* diff */
 
-/* With the list of pointers on top of the stack; a raise ends it. */
-static bool note_pointer(void *context, const cp_text *pointer) {
-  lua_State *L = context;
-  lua_pushlstring(L, cp_text_get(pointer), pointer->length);
-  lua_rawseti(L, -2, (int)lua_rawlen(L, -2) + 1);
-  return true;
+/* Each with its length before it: a pointer may hold any byte. */
+bool cp_note_pointer(void *text, const cp_text *pointer) {
+  return cp_text_add(text, &pointer->length, sizeof pointer->length) &&
+         cp_text_add(text, cp_text_get(pointer), pointer->length);
 }
 
-static int protected_compare(lua_State *L) {
-  cp_editor *a = lua_touserdata(L, 1), *b = lua_touserdata(L, 2);
+void cp_push_pointers(lua_State *L, const cp_text *text) {
+  size_t length, at = 0;
   lua_newtable(L);
-  if (!cp_compare(&a->tree, &a->tree.root, &b->tree, &b->tree.root, NULL, note_pointer,
-                  L))
-    luaL_error(L, "not enough memory");
-  return 1;
+  for (int i = 1; at < text->length; i++, at += length) {
+    memcpy(&length, text->data + at, sizeof length);
+    at += sizeof length;
+    lua_pushlstring(L, text->data + at, length);
+    lua_rawseti(L, -2, i);
+  }
 }
 
 /*
-** offer:diff(other): the pointers at which two offers (or JSON texts) differ, in the order
-** of this one; in each object those that only the other has come last. The order of members, blanks, and the
-** spelling of numbers and strings make no difference.
+** offer:diff(other): the pointers at which two offers (or JSON texts) differ, in the
+** order of this one; in each object those that only the other has come last. The order of
+** members, blanks, and the spelling of numbers and strings make no difference.
 */
 static int offer_diff(lua_State *L) {
   check_offer(L, "diff");
   lua_settop(L, 2);
   const cp_span whole = {"", 0};
-  lua_pushcfunction(L, protected_compare);
   cp_editor *a = cp_push_editor(L, 1, "diff", &whole);
   cp_editor *b = cp_push_editor(L, 2, "diff", &whole);
-  lua_call(L, 2, 1);
+  cp_text *pointers = cp_push_text(L);
+  if (!cp_compare(&a->tree, &a->tree.root, &b->tree, &b->tree.root, NULL, cp_note_pointer,
+                  pointers))
+    luaL_error(L, "not enough memory");
   cp_close_editor(a);
   cp_close_editor(b);
+  cp_push_pointers(L, pointers);
   return 1;
 }
 
@@ -413,9 +420,14 @@ static void make_documents(lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, DOCUMENTS);
 }
 
+bool cp_is_object(const char *text, size_t length) {
+  cp_json json;
+  cp_json_begin(&json, text, length);
+  return cp_json_peek(&json) == '{' && cp_json_skip(&json) && cp_json_ended(&json);
+}
+
 /* Replaces the text or table at 1 by its text. */
 static void check_document(lua_State *L) {
-  cp_json json;
   size_t length;
   const char *fault = NULL;
   if (lua_istable(L, 1))
@@ -425,8 +437,7 @@ static void check_document(lua_State *L) {
   if (fault) luaL_error(L, "bad argument 'document': it holds %s", fault);
   lua_replace(L, 1);
   const char *text = lua_tolstring(L, 1, &length);
-  cp_json_begin(&json, text, length);
-  if (cp_json_peek(&json) != '{' || !cp_json_skip(&json) || !cp_json_ended(&json))
+  if (!cp_is_object(text, length))
     luaL_error(L, "bad argument 'document': it is no JSON object");
 }
 

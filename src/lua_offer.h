@@ -23,6 +23,16 @@ void cp_push_offer(lua_State *L, const char *id, const char *etag, size_t etag_l
 const char *cp_offer_text(lua_State *L, int index, size_t *length);
 
 /*
+** Notes a pointer in a cp_text, for cp_compare and cp_offer_prune, which no raise may
+** leave; and pushes the list of those that were noted.
+*/
+bool cp_note_pointer(void *text, const cp_text *pointer);
+void cp_push_pointers(lua_State *L, const cp_text *text);
+
+/* Is this text a JSON object, and nothing else? */
+bool cp_is_object(const char *text, size_t length);
+
+/*
 ** An offer's text open for edits, in a userdata: it is freed whatever raises meanwhile.
 ** `name` is the method's, for messages; `offer` the stack index.
 */
@@ -40,7 +50,10 @@ cp_editor *cp_push_editor(lua_State *L, int offer, const char *name, const cp_sp
 void cp_check_edit(lua_State *L, const cp_editor *editor, const cp_edit *edit,
                    const cp_span *pointer);
 
-/* Gives the offer the text as it is now. */
+/* Writes the text as it is now to the editor's `out`. */
+void cp_write_edits(lua_State *L, cp_editor *editor);
+
+/* Gives the offer that text. */
 void cp_finish_edits(lua_State *L, cp_editor *editor);
 
 /* Frees what an editor holds, sooner than the collector would. */

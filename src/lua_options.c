@@ -66,13 +66,18 @@ static const struct option {
     {"reconcile", NUMBER | FALSE, CP_FOR_SUBMIT | CP_FOR_RESUME, 0, INFINITY},
     {"adopt", STRING | NUMBER, CP_FOR_SUBMIT, 0, INFINITY},
     {"before_send", FUNCTION, CP_FOR_SUBMIT, 0, 0},
-    {"if_match", STRING, CP_FOR_SUBMIT, 0, 0},
+    {"if_match", STRING, CP_FOR_SUBMIT | CP_FOR_PUT | CP_FOR_UPDATE, 0, 0},
     {"interval", NUMBER, CP_FOR_WAIT, 0, INFINITY},
     {"min_interval", NUMBER, CP_FOR_WAIT, 0, 3600},
     {"outage", NUMBER, CP_FOR_WAIT, 0, INFINITY},
     {"on_progress", FUNCTION, CP_FOR_WAIT, 0, 0},
     {"on_blocked", STRING, CP_FOR_WAIT, 0, 0},
     {"status", STRING, CP_FOR_LIST, 0, 0},
+    {"filter", STRING, CP_FOR_OFFERS, 0, 0},
+    {"version", STRING | NUMBER, CP_FOR_OFFER, 0, INFINITY},
+    {"slot", STRING, CP_FOR_OFFER, 0, 0},
+    {"create", BOOLEAN, CP_FOR_PUT, 0, 0},
+    {"leave_out", BOOLEAN, CP_FOR_PUT | CP_FOR_UPDATE, 0, 0},
     {"kind", STRING, CP_FOR_RESUME | CP_FOR_CREDENTIAL | CP_FOR_IDENTITY, 0, 0},
     {"submitted_at", STRING | NUMBER, CP_FOR_RESUME, 0, INFINITY},
     {"offer", STRING, CP_FOR_GOLIVE, 0, 0},
@@ -91,6 +96,20 @@ static const struct option *find(const char *name) {
 bool cp_option_is_for(const char *name, int scope) {
   const struct option *option = find(name);
   return option && (option->scope & scope) != 0;
+}
+
+bool cp_option_is_false(lua_State *L, int index, const char *name) {
+  cp_option_push(L, index, name);
+  bool no = lua_type(L, -1) == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return no;
+}
+
+bool cp_option_is_true(lua_State *L, int index, const char *name) {
+  cp_option_push(L, index, name);
+  bool yes = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return yes;
 }
 
 static int type_at(lua_State *L, int index) {

@@ -21,6 +21,10 @@ enum {
   CP_FOR_FOLLOW = 128,     /* cloudpartner.status, cloudpartner.wait */
   CP_FOR_CREDENTIAL = 256, /* cloudpartner.credential */
   CP_FOR_IDENTITY = 512,   /* the table in the option `credential` */
+  CP_FOR_OFFERS = 1024,    /* offers */
+  CP_FOR_OFFER = 2048,     /* offer */
+  CP_FOR_PUT = 4096,       /* put_offer */
+  CP_FOR_UPDATE = 8192,    /* update */
 };
 
 /*
@@ -39,6 +43,8 @@ void cp_option_push(lua_State *L, int index, const char *name);
 /* The value of an option, or a default. The table has been checked. */
 double cp_option_number(lua_State *L, int index, const char *name, double otherwise);
 bool cp_option_given(lua_State *L, int index, const char *name);
+bool cp_option_is_false(lua_State *L, int index, const char *name);
+bool cp_option_is_true(lua_State *L, int index, const char *name);
 
 /* Pushes the option's value. Its text, or NULL when it is not given. */
 const char *cp_option_string(lua_State *L, int index, const char *name);

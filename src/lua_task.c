@@ -11,6 +11,7 @@
 #include "lua_json.h"
 #include "lua_operation.h"
 #include "lua_options.h"
+#include "lua_start.h"
 #include "url.h"
 
 /* A random GUID: version 4 of RFC 9562, which fixes six of its bits. */
@@ -192,12 +193,12 @@ static void push_entry(lua_State *L, int env, const cp_lua_task *task, int entry
 */
 static bool passes(lua_State *L, const cp_task *task, int handle) {
   size_t length = 0;
-  if (!task->filter) return true;
+  if (!task->argument) return true;
   const char *word = cp_field_text(L, handle, "status", &length);
-  size_t filter_length = strlen(task->filter);
-  cp_state wanted = cp_word_operation(task->filter, filter_length);
+  size_t filter_length = strlen(task->argument);
+  cp_state wanted = cp_word_operation(task->argument, filter_length);
   bool same =
-      word && (cp_word_same(word, length, task->filter, filter_length) ||
+      word && (cp_word_same(word, length, task->argument, filter_length) ||
                (wanted != CP_UNKNOWN && cp_word_operation(word, length) == wanted));
   lua_pop(L, 1);
   return same;
@@ -233,6 +234,8 @@ static void push_success(lua_State *L, int env, cp_lua_task *task) {
     case CP_RESULT_OPERATION: cp_push_operation(L, env, &task->task.operation); break;
     case CP_RESULT_STATUS:
     case CP_RESULT_OFFER_STATUS: cp_push_status(L, task); break;
+    case CP_RESULT_LIST: cp_push_list_result(L, &task->task); break;
+    case CP_RESULT_OFFER: cp_push_offer_result(L, &task->task); break;
     case CP_RESULT_OPERATIONS: push_operations(L, env, task); break;
     case CP_RESULT_ONE_OPERATION: push_one(L, env, task); break;
   }

@@ -22,7 +22,12 @@ typedef enum cp_todo_kind {
 
 typedef enum cp_reason { CP_BEFORE_RETRY, CP_BEFORE_POLL, CP_BEFORE_LOOK_UP } cp_reason;
 
-typedef enum cp_call { CP_CALL_BEFORE_SEND, CP_CALL_PROGRESS } cp_call;
+typedef enum cp_call {
+  CP_CALL_BEFORE_SEND,
+  CP_CALL_PROGRESS,
+  CP_CALL_EDIT,    /* of the offer that was read; told whether it is to be put */
+  CP_CALL_CONFIRM, /* told whether to go on */
+} cp_call;
 
 typedef struct cp_todo {
   cp_todo_kind kind;
@@ -31,6 +36,7 @@ typedef struct cp_todo {
       cp_endpoint endpoint;
       const cp_operation *of; /* whose ids or URL */
       double limit; /* by cp_clock.now: then it is given up; 0: as its options say */
+      bool anew;    /* what was answered before this explains nothing any more */
     } send;
     struct {
       double until; /* by cp_clock.now */
@@ -52,6 +58,10 @@ typedef struct cp_machine {
   /* Is its end decided, though it asks for more? Then `todo` is that end. NULL: never. */
   bool (*is_decided)(const void *self, cp_todo *todo);
   void (*release)(void *self); /* frees what it holds; NULL: nothing */
+  /* What the caller's function said, where that counts. NULL: nowhere. */
+  void (*told)(void *self, bool yes);
+  /* Does it see to the deadline itself, for now? NULL: no. */
+  bool (*keeps_time)(const void *self);
 } cp_machine;
 
 /* For the machines: what `todo` is set to. */

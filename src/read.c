@@ -46,4 +46,4 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
   read->phase = CP_READ_WAIT;
 }
 
-const cp_machine cp_read_machine = {next, take, NULL, NULL};
+const cp_machine cp_read_machine = {.next = next, .take = take};

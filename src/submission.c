@@ -550,4 +550,5 @@ static void release(void *self) {
   submission->instead = NULL;
 }
 
-const cp_machine cp_submission_machine = {next, take, is_decided, release};
+const cp_machine cp_submission_machine = {
+    .next = next, .take = take, .is_decided = is_decided, .release = release};

@@ -156,8 +156,8 @@ static void forget(cp_answer **answer) {
   *answer = NULL;
 }
 
-static bool submits(const cp_task *task) {
-  return cp_api_is_submission(task->todo.as.send.endpoint);
+static bool writes(const cp_task *task) {
+  return cp_api_writes(task->todo.as.send.endpoint);
 }
 
 /* What a submission was answered stays beside what the list says afterwards. */
@@ -166,7 +166,13 @@ static void replace_answer(cp_task *task, cp_answer *answer) {
   forget(old);
   if (task->of_post) task->posted = task->answer;
   task->answer = answer;
-  task->of_post = submits(task);
+  task->of_post = writes(task);
+}
+
+static void forget_answers(cp_task *task) {
+  forget(&task->answer);
+  forget(&task->posted);
+  task->of_post = false;
 }
 
 const cp_answer *cp_task_spoken(const cp_task *task) {
@@ -203,19 +209,28 @@ void cp_task_free(cp_tasks *tasks, cp_task *task) {
   forget(&task->answer);
   forget(&task->posted);
   cp_text_free(&task->document);
+  cp_text_free(&task->left_out);
   cp_operation_free(&task->operation);
-  cp_free(task->filter);
+  cp_free(task->argument);
   cp_free(task->body);
   cp_free(task->if_match);
+  cp_free(task->etag);
   cp_free_secret(task->headers);
   *task = (cp_task){.stage = CP_STAGE_ENDED};
+}
+
+/* A machine that keeps the time does more at the deadline than to end. */
+static double deadline(const cp_task *task) {
+  const cp_machine *machine = task->machine;
+  bool keeps_time = machine->keeps_time && machine->keeps_time(&task->as);
+  return keeps_time ? INFINITY : task->deadline;
 }
 
 /* From here on whoever comes first may drive it, once it is ready again. */
 static cp_want park(cp_tasks *tasks, cp_task *task, double key) {
   task->driven = false;
   clear_timer(tasks, task);
-  set_timer(tasks, task, fmin(key, task->deadline));
+  set_timer(tasks, task, fmin(key, deadline(task)));
   return CP_WANT_NOTHING;
 }
 
@@ -254,7 +269,7 @@ static cp_want end_by_deadline(cp_tasks *tasks, cp_task *task) {
 static cp_want think(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   task->machine->next(&task->as, clock, &task->todo);
   bool goes_on = task->todo.kind == CP_TODO_SEND || task->todo.kind == CP_TODO_WAIT;
-  if (goes_on && clock->now >= task->deadline) return end_by_deadline(tasks, task);
+  if (goes_on && clock->now >= deadline(task)) return end_by_deadline(tasks, task);
   switch (task->todo.kind) {
     case CP_TODO_SEND: enqueue(tasks, task); return park(tasks, task, send_limit(task));
     case CP_TODO_WAIT: task->stage = CP_STAGE_PAUSE; return CP_WANT_MORE;
@@ -288,10 +303,11 @@ static cp_want lie_down(cp_tasks *tasks, cp_task *task) {
 ** read before it. What a wait follows was sent long ago.
 */
 static void note_sent(cp_task *task, cp_sent sent) {
-  if (submits(task) || task->machine == &cp_read_machine) task->sent = sent;
+  if (writes(task) || task->machine == &cp_read_machine) task->sent = sent;
 }
 
 static cp_want launch(cp_task *task, const cp_clock *clock) {
+  if (task->todo.as.send.anew) forget_answers(task);
   task->stage = CP_STAGE_FLIGHT;
   task->launched = clock->now;
   note_sent(task, CP_SENT_MAYBE);
@@ -336,7 +352,7 @@ static cp_want advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
 
 cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   cp_want want;
-  if (may_be_ended(task) && clock->now >= task->deadline)
+  if (may_be_ended(task) && clock->now >= deadline(task))
     return end_by_deadline(tasks, task);
   do want = advance(tasks, task, clock);
   while (want == CP_WANT_MORE);
@@ -404,12 +420,36 @@ static void digest_status(cp_task *task, cp_document document, cp_digest *digest
   if (digest->understood) keep_document(task, digest);
 }
 
+/* Is this one read by users as it came, from the answer? */
+static bool stays_in_answer(cp_document document) {
+  return document == CP_DOC_LIST || document == CP_DOC_ARRAY || document == CP_DOC_OFFER;
+}
+
 static void digest_document(cp_task *task, cp_document document, cp_digest *digest) {
   if (cp_code_of(digest) != CP_CODE_NONE) return;
-  if (document == CP_DOC_LIST)
+  if (stays_in_answer(document))
     cp_document_digest(document, &task->answer->body, digest);
   else if (document != CP_DOC_NONE)
     digest_status(task, document, digest);
+}
+
+bool cp_is_etag(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) return false;
+  return length > 0;
+}
+
+/* Of the offer in the answer; one that brings none has none that is known. */
+static void keep_etag(cp_task *task, cp_digest *digest) {
+  cp_free(task->etag);
+  task->etag = NULL;
+  bool good = cp_code_of(digest) == CP_CODE_NONE && digest->etag;
+  if (!good || !cp_is_etag(digest->etag, digest->etag_length)) return;
+  task->etag = cp_calloc(digest->etag_length + 1);
+  if (task->etag)
+    memcpy(task->etag, digest->etag, digest->etag_length);
+  else
+    digest->understood = false;
 }
 
 /* When the answer came: it may have lain long until somebody stepped. */
@@ -424,12 +464,14 @@ void cp_task_digest(cp_task *task, const cp_clock *clock) {
   cp_digest digest;
   cp_document document = cp_api_document(task->todo.as.send.endpoint);
   cp_digest_headers(task->answer, arrival(task, clock), &digest);
+  digest.body = &task->answer->body;
   digest_document(task, document, &digest);
+  if (document == CP_DOC_OFFER) keep_etag(task, &digest);
   if (task->of_post || !task->posted) task->hint = digest.retry_after;
   task->renewed = false;
   task->stage = CP_STAGE_THINK;
   task->machine->take(&task->as, clock, &digest);
-  if (digest.understood && document != CP_DOC_LIST) forget(&task->answer);
+  if (digest.understood && !stays_in_answer(document)) forget(&task->answer);
   cp_digest_free(&digest);
 }
 

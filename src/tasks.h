@@ -8,6 +8,7 @@
 #define CP_TASKS_H
 
 #include "machine.h"
+#include "put.h"
 #include "read.h"
 #include "submission.h"
 #include "watch.h"
@@ -82,9 +83,11 @@ typedef struct cp_task {
   bool blocked;
   double hint;             /* the delay that came with that answer; -1: none */
   cp_operation operation;  /* the one that this is about */
-  char *filter;            /* of a list: the status asked for */
-  char *body;              /* of a submission */
+  char *argument;          /* what a list is asked for; a version, a slot */
+  char *body;              /* of a submission, or what is put */
   char *if_match;          /* likewise */
+  char *etag;              /* of the offer that was read or put last */
+  cp_text left_out;        /* of the text that is put: what the service refuses */
   char *headers;           /* of this call: "Name: value\n" for each, NULL: none */
   char guid[CP_GUID_SIZE]; /* the client request id, the same over repetitions */
   const cp_machine *machine;
@@ -92,6 +95,7 @@ typedef struct cp_task {
     cp_read read;
     cp_submission submission;
     cp_watch watch;
+    cp_put put;
   } as;
 } cp_task;
 
@@ -163,6 +167,9 @@ void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code);
 
 /* The answer that an outcome speaks of, when it is `of_answer`; NULL: none came. */
 const cp_answer *cp_task_spoken(const cp_task *task);
+
+/* Can this be sent back in a header? */
+bool cp_is_etag(const char *text, size_t length);
 
 /* Frees all that a task holds, and the task is closed. */
 void cp_task_free(cp_tasks *tasks, cp_task *task);

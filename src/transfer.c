@@ -247,7 +247,9 @@ static bool set_headers(cp_transfer *transfer, const cp_text *headers) {
   return true;
 }
 
+/* The handle has been used before: each option is set, whichever method it was. */
 static void set_method(CURL *easy, const cp_request *request) {
+  SET(CUSTOMREQUEST, strcmp(request->method, "PUT") == 0 ? "PUT" : (char *)NULL);
   if (strcmp(request->method, "GET") == 0) {
     SET(HTTPGET, 1L);
     return;
@@ -255,7 +257,7 @@ static void set_method(CURL *easy, const cp_request *request) {
   const char *body = request->body ? request->body : "";
   SET(POST, 1L);
   SET(POSTFIELDS, body);
-  SET(POSTFIELDSIZE, (long)strlen(body));
+  SET(POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
 }
 
 /* 0 would mean "without limit" to libcurl. */
