@@ -40,6 +40,10 @@ static const struct {
                              CP_DOC_OFFER, NULL},
     [CP_ENDPOINT_SLOT] = {"GET", "/api/publishers/{p}/offers/{o}/slot/{a}", CP_DOC_OFFER,
                           NULL},
+    [CP_ENDPOINT_PREVIEW] = {"GET", "/api/publishers/{p}/offers/{o}/slot/preview",
+                             CP_DOC_OFFER, NULL},
+    [CP_ENDPOINT_PRODUCTION] = {"GET", "/api/publishers/{p}/offers/{o}/slot/production",
+                                CP_DOC_OFFER, NULL},
     [CP_ENDPOINT_PUT_OFFER] = {"PUT", "/api/publishers/{p}/offers/{o}", CP_DOC_OFFER,
                                NULL},
 };
@@ -95,4 +99,13 @@ bool cp_api_url(const cp_service *service, cp_endpoint endpoint, const cp_operat
          add_path(url, endpoints[endpoint].path, of, argument) &&
          add_pair(url, "?api-version=", service->api_version) &&
          (!argument || !parameter || add_pair(url, parameter, argument));
+}
+
+bool cp_api_place(const cp_service *service, cp_operation *operation, const char *id) {
+  cp_text url = {.limit = CP_URL_MAX};
+  bool ok = cp_operation_set(&operation->id, id) &&
+            cp_api_url(service, CP_ENDPOINT_OPERATION, operation, NULL, &url) &&
+            cp_operation_set(&operation->url, url.data);
+  cp_text_free(&url);
+  return ok;
 }

@@ -34,6 +34,8 @@ typedef enum cp_endpoint {
   CP_ENDPOINT_OFFER,
   CP_ENDPOINT_VERSION, /* of an offer */
   CP_ENDPOINT_SLOT,    /* likewise */
+  CP_ENDPOINT_PREVIEW, /* the slots by name */
+  CP_ENDPOINT_PRODUCTION,
   CP_ENDPOINT_PUT_OFFER,
 } cp_endpoint;
 
@@ -67,5 +69,8 @@ cp_endpoint cp_api_submission(cp_kind kind);
 */
 bool cp_api_url(const cp_service *service, cp_endpoint endpoint, const cp_operation *of,
                 const char *argument, cp_text *url);
+
+/* Sets an operation's id, and the URL where that tells its state; false without memory. */
+bool cp_api_place(const cp_service *service, cp_operation *operation, const char *id);
 
 #endif

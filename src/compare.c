@@ -176,6 +176,12 @@ bool cp_compare(cp_tree *a, cp_node *of_a, cp_tree *b, cp_node *of_b, cp_ignores
   return ok;
 }
 
+/* A pointer may hold any byte. */
+bool cp_note_pointer(void *text, const cp_text *pointer) {
+  return cp_text_add(text, &pointer->length, sizeof pointer->length) &&
+         cp_text_add(text, cp_text_get(pointer), pointer->length);
+}
+
 static bool note_difference(void *context, const cp_text *pointer) {
   (void)pointer;
   *(bool *)context = false;

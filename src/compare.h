@@ -11,6 +11,9 @@
 /* Told the pointer of each difference; false ends the comparison. */
 typedef bool (*cp_differs)(void *context, const cp_text *pointer);
 
+/* A `cp_differs` that notes the pointer in a cp_text, its length before it. */
+bool cp_note_pointer(void *text, const cp_text *pointer);
+
 /* Does a member of this key not count? `at_top`: it is the whole document's own. */
 typedef bool (*cp_ignores)(const cp_span *key, bool at_top);
 

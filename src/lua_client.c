@@ -177,6 +177,7 @@ static void make_env(lua_State *L) {
   set_table(L, "calls");
   set_table(L, "raised");
   set_table(L, "wakes");
+  set_table(L, "members");
   set_operation_metatable(L);
 }
 

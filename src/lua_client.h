@@ -3,8 +3,8 @@
 ** In all of them `env` is the stack index of a client's environment: a table that holds
 ** what C can't: the caller's functions (by option name), the client itself (`client`),
 ** its open tasks (`tasks`, by address), the functions of each (`calls`), what a
-** function raised (`raised`), how to wake who holds one (`wakes`), and the metatable of
-** its operations (`operation`).
+** function raised (`raised`), how to wake who holds one (`wakes`), the tasks of a group
+** (`members`), and the metatable of its operations (`operation`).
 */
 #ifndef CP_LUA_CLIENT_H
 #define CP_LUA_CLIENT_H
@@ -47,6 +47,8 @@ typedef enum cp_result {
   CP_RESULT_ONE_OPERATION,
   CP_RESULT_LIST, /* of what the service lists */
   CP_RESULT_OFFER,
+  CP_RESULT_RELEASE,
+  CP_RESULT_GROUP, /* what each of its members gives */
 } cp_result;
 
 /* A function of the caller's that a task is at. */

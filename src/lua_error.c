@@ -171,6 +171,11 @@ static void push_call(lua_State *L, const cp_lua_task *task) {
     lua_pushstring(L, task->call);
 }
 
+/* An intent tells of it: a submission on its own, or one that a release is at. */
+static bool is_submission(const cp_lua_task *task) {
+  return task->result == CP_RESULT_OPERATION || cp_task_submission(&task->task);
+}
+
 /* A submission that may have been taken is never to be sent again as it is. */
 static bool is_retryable(const cp_lua_task *task) {
   const cp_outcome *outcome = &task->task.outcome;
@@ -193,13 +198,9 @@ static void set_flags(lua_State *L, int error, const cp_lua_task *task) {
   lua_setfield(L, error, "call");
 }
 
-static const cp_submission *submission_of(const cp_task *task) {
-  return task->machine == &cp_submission_machine ? &task->as.submission : NULL;
-}
-
 /* When several operations may be the one, their ids say more than any answer. */
 static void set_candidates(lua_State *L, int error, const cp_task *task) {
-  const cp_submission *submission = submission_of(task);
+  const cp_submission *submission = cp_task_submission(task);
   if (!submission || task->outcome.code != CP_CODE_AMBIGUOUS) return;
   const cp_ids *ids = &submission->candidates;
   if (ids->count == 0) return;
@@ -216,7 +217,7 @@ static void set_candidates(lua_State *L, int error, const cp_task *task) {
 
 /* The operation that an error speaks of: what runs instead of it, or its own; or NULL. */
 static const cp_operation *subject_of(const cp_task *task) {
-  const cp_submission *submission = submission_of(task);
+  const cp_submission *submission = cp_task_submission(task);
   if (submission && submission->instead) return submission->instead;
   return task->operation.url ? &task->operation : NULL;
 }
@@ -225,16 +226,16 @@ static const cp_operation *subject_of(const cp_task *task) {
 static void set_subject(lua_State *L, int env, int error, const cp_lua_task *task) {
   const cp_task *of = &task->task;
   const cp_operation *subject = subject_of(of);
-  bool submits = task->result == CP_RESULT_OPERATION;
+  bool follows = of->machine == &cp_watch_machine || of->machine == &cp_release_machine;
   if (subject) {
     cp_push_operation(L, env, subject);
     lua_setfield(L, error, "operation");
   }
-  if (submits && of->outcome.sent != CP_SENT_NO) {
+  if (is_submission(task) && of->outcome.sent != CP_SENT_NO) {
     cp_push_intent(L, task);
     lua_setfield(L, error, "intent");
   }
-  if (of->document.length && task->result == CP_RESULT_STATUS) {
+  if (of->document.length && follows) {
     cp_push_status(L, task);
     lua_setfield(L, error, "last_status");
   }

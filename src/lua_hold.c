@@ -5,6 +5,53 @@
 ** of its own, and gives the results back. cloudpartner.async stands on this.
 */
 #include "lua_client.h"
+#include "lua_start.h"
+
+/* Who holds a group makes the calls of its members. */
+
+typedef bool (*test)(const cp_lua_task *task);
+
+static bool is_wanting(const cp_lua_task *task) {
+  return task->task.stage != CP_STAGE_ENDED && task->held && task->function &&
+         !task->calling;
+}
+
+static bool is_calling(const cp_lua_task *task) {
+  return task->task.stage != CP_STAGE_ENDED && task->held && task->calling;
+}
+
+/*
+** Pushes number i of the tasks of which the calls are made for the one at 1: a group's
+** members, or that itself. NULL: there are no more.
+*/
+static cp_lua_task *push_part(lua_State *L, int env, int i) {
+  cp_lua_task *task = cp_check_task(L, 1);
+  if (task->result == CP_RESULT_GROUP) {
+    cp_push_members(L, env, task);
+    lua_rawgeti(L, -1, i);
+  } else if (i == 1) {
+    lua_pushvalue(L, 1);
+  } else {
+    lua_pushnil(L);
+  }
+  return lua_touserdata(L, -1);
+}
+
+/* The first of them that passes; or NULL. */
+static cp_lua_task *find(lua_State *L, int env, test passes) {
+  int top = lua_gettop(L);
+  cp_lua_task *part;
+  for (int i = 1; (part = push_part(L, env, i)) && !passes(part); i++) lua_settop(L, top);
+  lua_settop(L, top);
+  return part;
+}
+
+static void hold(lua_State *L, int env, cp_lua_task *task, int wake) {
+  if (task->task.stage == CP_STAGE_ENDED) return;
+  lua_pushvalue(L, wake);
+  cp_task_note(L, env, "wakes", task);
+  task->held = true;
+}
 
 /*
 ** task:hold([wake]): from now on its holder makes its calls. `wake()` is called whenever
@@ -12,15 +59,24 @@
 ** must neither raise nor yield.
 */
 static int task_hold(lua_State *L) {
-  cp_lua_task *task = cp_check_task(L, 1);
+  cp_lua_task *task = cp_check_task(L, 1), *part;
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  if (task->task.stage == CP_STAGE_ENDED) return 0;
   int env = cp_push_env(L, 1);
-  lua_pushvalue(L, 2);
-  cp_task_note(L, env, "wakes", task);
-  task->held = true;
+  hold(L, env, task, 2);
+  for (int i = 1; (part = push_part(L, env, i)); i++) {
+    hold(L, env, part, 2);
+    lua_settop(L, env);
+  }
   return 0;
+}
+
+static void release(lua_State *L, int env, cp_lua_task *task) {
+  if (!task->held || task->task.stage == CP_STAGE_ENDED) return;
+  task->held = false;
+  lua_pushnil(L);
+  cp_task_note(L, env, "wakes", task);
+  if (task->function) cp_task_leave(&task->client->tasks, &task->task);
 }
 
 /*
@@ -28,41 +84,49 @@ static int task_hold(lua_State *L) {
 ** which it left counts as having raised.
 */
 static int task_release(lua_State *L) {
-  cp_lua_task *task = cp_check_task(L, 1);
-  if (!task->held || task->task.stage == CP_STAGE_ENDED) return 0;
-  task->held = false;
+  cp_lua_task *part;
+  lua_settop(L, 1);
   int env = cp_push_env(L, 1);
-  lua_pushnil(L);
-  cp_task_note(L, env, "wakes", task);
-  if (task->function) cp_task_leave(&task->client->tasks, &task->task);
+  release(L, env, cp_check_task(L, 1));
+  for (int i = 1; (part = push_part(L, env, i)); i++) {
+    release(L, env, part);
+    lua_settop(L, env);
+  }
   return 0;
 }
 
 /* task:wanted(): is there a call for the holder to make? */
 static int task_wanted(lua_State *L) {
-  const cp_lua_task *task = cp_check_task(L, 1);
-  lua_pushboolean(L, task->held && task->function && !task->calling);
+  cp_check_task(L, 1);
+  lua_pushboolean(L, find(L, cp_push_env(L, 1), is_wanting) != NULL);
   return 1;
 }
 
 /* task:call(): the function that is wanted, and its arguments. */
 static int task_call(lua_State *L) {
-  cp_lua_task *task = cp_check_task(L, 1);
-  if (!task->held || !task->function || task->calling)
-    return luaL_error(L, "no call is wanted of this task's holder");
+  cp_check_task(L, 1);
+  int env = cp_push_env(L, 1);
+  cp_lua_task *task = find(L, env, is_wanting);
+  if (!task) return luaL_error(L, "no call is wanted of this task's holder");
   task->calling = true;
-  return cp_push_wanted(L, cp_push_env(L, 1), task);
+  return cp_push_wanted(L, env, task);
 }
 
 /* task:answer(ok, ...): what pcall made of that call; the task goes on. */
 static int task_answer(lua_State *L) {
-  cp_lua_task *task = cp_check_task(L, 1);
+  cp_check_task(L, 1);
   luaL_checkany(L, 2);
   lua_settop(L, 5);
   cp_push_env(L, 1);
   lua_insert(L, 2);
-  if (task->calling && task->held) cp_drive_task(L, 2, task, true);
+  cp_lua_task *task = find(L, 2, is_calling);
+  if (task) cp_drive_task(L, 2, task, true);
   return 0;
+}
+
+/* That one of a group has ended is nothing for its holder to do. */
+static bool tells_holder(const cp_lua_task *task) {
+  return task->task.stage != CP_STAGE_ENDED || !task->task.group;
 }
 
 void cp_task_wake(lua_State *L, int env, const cp_lua_task *task) {
@@ -74,7 +138,7 @@ void cp_task_wake(lua_State *L, int env, const cp_lua_task *task) {
     lua_pushnil(L);
     cp_rawsetp(L, top + 1, task);
   }
-  if (lua_isfunction(L, -1)) lua_call(L, 0, 0);
+  if (lua_isfunction(L, top + 2) && tells_holder(task)) lua_call(L, 0, 0);
   lua_settop(L, top);
 }
 

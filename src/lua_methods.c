@@ -77,7 +77,7 @@ static bool push_emails(lua_State *L, int options) {
 }
 
 /* {"metadata":{"notification-emails":"a@x,b@y"}}, or no body at all */
-static void take_emails(lua_State *L, cp_task *task, int options) {
+void cp_take_emails(lua_State *L, cp_task *task, int options) {
   if (push_emails(L, options)) {
     cp_encode(L);
     lua_pushfstring(L, "{\"metadata\":{\"notification-emails\":%s}}",
@@ -102,7 +102,7 @@ static void take_adopt(lua_State *L, int options, cp_submission_policy *policy) 
     luaL_error(L, "option 'adopt' needs the list, which 'reconcile' forbids to read");
 }
 
-static cp_submission_policy read_submission_policy(lua_State *L, int options) {
+cp_submission_policy cp_read_submission_policy(lua_State *L, int options) {
   cp_submission_policy policy = {0};
   cp_option_push(L, options, "reconcile");
   policy.looks_up = lua_type(L, -1) != LUA_TBOOLEAN;
@@ -111,15 +111,18 @@ static cp_submission_policy read_submission_policy(lua_State *L, int options) {
   return policy;
 }
 
-bool cp_note_call(lua_State *L, const cp_lua_task *task, int options, const char *name) {
+void cp_note_calls(lua_State *L, const cp_lua_task *task, int options) {
+  static const char *const names[] = {"before_send", "on_progress", "confirm"};
   int top = lua_gettop(L), env = cp_push_env(L, 1);
+  bool any = false;
   lua_newtable(L);
-  cp_option_push(L, options, name);
-  bool given = lua_isfunction(L, -1);
-  lua_setfield(L, -2, name);
-  if (given) cp_task_note(L, env, "calls", task);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    cp_option_push(L, options, names[i]);
+    any = any || !lua_isnil(L, -1);
+    lua_setfield(L, -2, names[i]);
+  }
+  if (any) cp_task_note(L, env, "calls", task);
   lua_settop(L, top);
-  return given;
 }
 
 /* With the task on top of the stack, its operation known as far as it can be. */
@@ -127,12 +130,13 @@ static int begin_submission(lua_State *L, cp_lua_task *task, cp_kind kind, int o
   int top = lua_gettop(L);
   cp_task *of = &task->task;
   of->operation.kind = kind;
-  take_emails(L, of, options);
-  cp_submission_policy policy = read_submission_policy(L, options);
+  cp_take_emails(L, of, options);
+  cp_submission_policy policy = cp_read_submission_policy(L, options);
   take_adopt(L, options, &policy);
   of->if_match = cp_keep(L, cp_option_string(L, options, "if_match"));
   lua_settop(L, top);
-  policy.announces = cp_note_call(L, task, options, "before_send");
+  policy.announces = cp_option_given(L, options, "before_send");
+  cp_note_calls(L, task, options);
   cp_submission_init(&of->as.submission, &task->client->service, &of->operation, &policy);
   of->machine = &cp_submission_machine;
   cp_task_begin(L, task);
@@ -218,7 +222,7 @@ static bool waits_when_blocked(lua_State *L, int options) {
   return waits;
 }
 
-static cp_watch_policy read_policy(lua_State *L, int options) {
+cp_watch_policy cp_read_watch_policy(lua_State *L, int options) {
   return (cp_watch_policy){
       .interval = cp_option_number(L, options, "interval", 60),
       .min_interval = cp_option_number(L, options, "min_interval", 1),
@@ -229,7 +233,7 @@ static cp_watch_policy read_policy(lua_State *L, int options) {
 
 static void begin_watch(lua_State *L, cp_lua_task *task, int options) {
   cp_task *of = &task->task;
-  cp_watch_policy policy = read_policy(L, options);
+  cp_watch_policy policy = cp_read_watch_policy(L, options);
   int env = cp_push_env(L, 1);
   cp_clock clock = cp_client_clock(L, env, task->client);
   lua_pop(L, 1);
@@ -237,7 +241,7 @@ static void begin_watch(lua_State *L, cp_lua_task *task, int options) {
   cp_watch_init(&of->as.watch, &task->client->service, &of->operation, &policy, &clock,
                 cp_option_number(L, options, "timeout", WEEK));
   of->machine = &cp_watch_machine;
-  cp_note_call(L, task, options, "on_progress");
+  cp_note_calls(L, task, options);
   cp_task_begin(L, task);
 }
 
@@ -272,14 +276,9 @@ static int start_operations(lua_State *L) {
   return cp_begin_read(L, task, CP_ENDPOINT_OPERATIONS);
 }
 
-/* The URL of an operation of which the id is known. */
-static void set_place(lua_State *L, cp_lua_task *task) {
-  cp_operation *operation = &task->task.operation;
-  cp_text url = {.limit = CP_URL_MAX};
-  bool ok =
-      cp_api_url(&task->client->service, CP_ENDPOINT_OPERATION, operation, NULL, &url);
-  operation->url = url.data;
-  if (!ok) luaL_error(L, "not enough memory");
+static void set_place(lua_State *L, cp_lua_task *task, const char *id) {
+  if (!cp_api_place(&task->client->service, &task->task.operation, id))
+    luaL_error(L, "not enough memory");
 }
 
 /* client:operation(offer, id [, options]): one operation. */
@@ -288,9 +287,8 @@ static int start_operation(lua_State *L) {
   cp_options_check(L, 4, CP_FOR_CALL);
   cp_lua_task *task = cp_new_offer_task(L, "operation", CP_RESULT_ONE_OPERATION, 4);
   cp_operation *operation = &task->task.operation;
-  operation->id = cp_keep(L, id);
   operation->adopted = true;
-  set_place(L, task);
+  set_place(L, task, id);
   return cp_begin_read(L, task, CP_ENDPOINT_OPERATION);
 }
 
@@ -328,15 +326,13 @@ static void resume_cancel(lua_State *L, cp_lua_task *task) {
   cp_operation *operation = &task->task.operation;
   if (!operation->cancels)
     luaL_error(L, "bad argument 'operation': an intent to cancel without 'cancels'");
-  if (!cp_operation_set(&operation->id, operation->cancels))
-    luaL_error(L, "not enough memory");
-  set_place(L, task);
+  set_place(L, task, operation->cancels);
 }
 
 /* An intent is looked up in the offer's list, and never sent. */
 static void resume_intent(lua_State *L, cp_lua_task *task) {
   cp_task *of = &task->task;
-  cp_submission_policy policy = read_submission_policy(L, 3);
+  cp_submission_policy policy = cp_read_submission_policy(L, 3);
   double now = cp_client_now(L, cp_push_env(L, 1), task->client);
   cp_ids seen = {0};
   bool knows = cp_read_seen(L, 2, &seen);
@@ -400,6 +396,7 @@ static const luaL_Reg starters[] = {
     {"offer", cp_start_offer},
     {"put_offer", cp_start_put_offer},
     {"update", cp_start_update},
+    {"release", cp_start_release},
     {NULL, NULL},
 };
 

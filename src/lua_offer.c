@@ -309,12 +309,6 @@ static int offer_patch(lua_State *L) {
 
 /* diff */
 
-/* Each with its length before it: a pointer may hold any byte. */
-bool cp_note_pointer(void *text, const cp_text *pointer) {
-  return cp_text_add(text, &pointer->length, sizeof pointer->length) &&
-         cp_text_add(text, cp_text_get(pointer), pointer->length);
-}
-
 void cp_push_pointers(lua_State *L, const cp_text *text) {
   size_t length, at = 0;
   lua_newtable(L);

@@ -22,11 +22,7 @@ void cp_push_offer(lua_State *L, const char *id, const char *etag, size_t etag_l
 /* The text of the offer at `index`: its field `json`, or a string itself; NULL: none. */
 const char *cp_offer_text(lua_State *L, int index, size_t *length);
 
-/*
-** Notes a pointer in a cp_text, for cp_compare and cp_offer_prune, which no raise may
-** leave; and pushes the list of those that were noted.
-*/
-bool cp_note_pointer(void *text, const cp_text *pointer);
+/* Pushes the list of the pointers that cp_note_pointer noted. */
 void cp_push_pointers(lua_State *L, const cp_text *text);
 
 /* Is this text a JSON object, and nothing else? */

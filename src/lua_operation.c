@@ -72,8 +72,8 @@ void cp_push_intent(lua_State *L, const cp_lua_task *task) {
   set(L, "cancels", task->task.operation.cancels);
   set(L, "client_request_id", task->task.guid);
   set_time(L, "time", task->task.operation.submitted_at);
-  if (task->task.machine == &cp_submission_machine)
-    set_seen(L, &task->task.as.submission);
+  const cp_submission *submission = cp_task_submission(&task->task);
+  if (submission) set_seen(L, submission);
 }
 
 /* From tables */

@@ -25,6 +25,7 @@ enum {
   CP_FOR_OFFER = 2048,     /* offer */
   CP_FOR_PUT = 4096,       /* put_offer */
   CP_FOR_UPDATE = 8192,    /* update */
+  CP_FOR_RELEASE = 16384,  /* release */
 };
 
 /*

@@ -17,8 +17,15 @@ cp_lua_task *cp_new_offer_task(lua_State *L, const char *call, cp_result result,
 /* Begins the task on top of the stack as the reading of an endpoint; gives 1. */
 int cp_begin_read(lua_State *L, cp_lua_task *task, cp_endpoint endpoint);
 
-/* Notes an option of a task's as a function to be called; was it given? */
-bool cp_note_call(lua_State *L, const cp_lua_task *task, int options, const char *name);
+/* Notes those of a task's options that are functions to be called. */
+void cp_note_calls(lua_State *L, const cp_lua_task *task, int options);
+
+/* What submissions and waits have of the options at an index. */
+cp_submission_policy cp_read_submission_policy(lua_State *L, int options);
+cp_watch_policy cp_read_watch_policy(lua_State *L, int options);
+
+/* Makes `notification_emails`, if there are some, the body of what a task submits. */
+void cp_take_emails(lua_State *L, cp_task *task, int options);
 
 /* lua_offers.c: the methods that read offers and put them; each pushes a task. */
 int cp_start_publishers(lua_State *L);
@@ -28,7 +35,15 @@ int cp_start_offer(lua_State *L);
 int cp_start_put_offer(lua_State *L);
 int cp_start_update(lua_State *L);
 
-/* Pushes what the task of one of these gives. */
+/* lua_release.c: client:release; and what the tasks of these give, pushed. */
+int cp_start_release(lua_State *L);
+void cp_push_release_result(lua_State *L, int env, const cp_lua_task *task);
+void cp_push_group_result(lua_State *L, int env, const cp_lua_task *group);
+
+/* Pushes the list of the tasks that are members of a group. */
+void cp_push_members(lua_State *L, int env, const cp_lua_task *group);
+
+/* Pushes what the task of one of lua_offers.c gives. */
 void cp_push_list_result(lua_State *L, const cp_task *task);
 void cp_push_offer_result(lua_State *L, const cp_task *task);
 

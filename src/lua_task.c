@@ -122,6 +122,21 @@ static void stop_asking(cp_lua_task *task) {
     cp_credential_forsake(task->client->sharer.credential, task);
 }
 
+/* The members of a group that has been ended go on no more than it does. */
+static void stop_members(lua_State *L, int env, cp_lua_task *group, cp_code code) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 10, "a group");
+  cp_push_members(L, env, group);
+  for (int i = 1; i <= (int)lua_rawlen(L, top + 1); i++) {
+    lua_rawgeti(L, top + 1, i);
+    cp_lua_task *member = lua_touserdata(L, -1);
+    member->task.group = NULL;
+    if (member->task.stage != CP_STAGE_ENDED) cp_task_stop(L, env, member, code);
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+}
+
 void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
   cp_task_abandon(task);
   cp_task_release_bearer(task);
@@ -131,6 +146,7 @@ void cp_task_stop(lua_State *L, int env, cp_lua_task *task, cp_code code) {
   lua_pushnil(L);
   cp_task_note(L, env, "calls", task);
   stop_asking(task);
+  if (task->result == CP_RESULT_GROUP) stop_members(L, env, task, code);
   if (task->held) cp_task_wake(L, env, task);
 }
 
@@ -234,6 +250,8 @@ static void push_success(lua_State *L, int env, cp_lua_task *task) {
     case CP_RESULT_OPERATION: cp_push_operation(L, env, &task->task.operation); break;
     case CP_RESULT_STATUS:
     case CP_RESULT_OFFER_STATUS: cp_push_status(L, task); break;
+    case CP_RESULT_RELEASE: cp_push_release_result(L, env, task); break;
+    case CP_RESULT_GROUP: cp_push_group_result(L, env, task); break;
     case CP_RESULT_LIST: cp_push_list_result(L, &task->task); break;
     case CP_RESULT_OFFER: cp_push_offer_result(L, &task->task); break;
     case CP_RESULT_OPERATIONS: push_operations(L, env, task); break;
@@ -293,6 +311,12 @@ static int task_tostring(lua_State *L) {
   return 1;
 }
 
+static void forget(lua_State *L, const cp_lua_task *task, const char *table) {
+  int env = cp_push_env(L, 1);
+  lua_pushnil(L);
+  cp_task_note(L, env, table, task);
+}
+
 /*
 ** An open task is in its client's table, so this is one that has ended, or the state's
 ** end.
@@ -301,11 +325,8 @@ static int task_gc(lua_State *L) {
   cp_lua_task *task = cp_check_task(L, 1);
   cp_task_abandon(task);
   cp_task_release_bearer(task);
-  if (task->raised) {
-    int env = cp_push_env(L, 1);
-    lua_pushnil(L);
-    cp_task_note(L, env, "raised", task);
-  }
+  if (task->raised) forget(L, task, "raised");
+  if (task->result == CP_RESULT_GROUP) forget(L, task, "members");
   cp_task_free(&task->client->tasks, &task->task);
   return 0;
 }

@@ -20,7 +20,12 @@ typedef enum cp_todo_kind {
   CP_TODO_FAILED,
 } cp_todo_kind;
 
-typedef enum cp_reason { CP_BEFORE_RETRY, CP_BEFORE_POLL, CP_BEFORE_LOOK_UP } cp_reason;
+typedef enum cp_reason {
+  CP_BEFORE_RETRY,
+  CP_BEFORE_POLL,
+  CP_BEFORE_LOOK_UP,
+  CP_BEFORE_LAST, /* other tasks end first: there is nothing to tell */
+} cp_reason;
 
 typedef enum cp_call {
   CP_CALL_BEFORE_SEND,

@@ -22,7 +22,8 @@ static bool is_refused(const cp_span *key) {
   return is_one_of(key, names);
 }
 
-bool cp_offer_is_service_own(const cp_span *key, bool at_top) {
+/* What it writes itself, or gives out without taking it back, is no part of the offer. */
+static bool is_service_own(const cp_span *key, bool at_top) {
   static const char *const names[] = {"version", "changedTime", "status",
                                       "etag",    "slot",        NULL};
   return (at_top && is_one_of(key, names)) || is_refused(key);
@@ -30,7 +31,19 @@ bool cp_offer_is_service_own(const cp_span *key, bool at_top) {
 
 bool cp_offer_same(const cp_text *a, const cp_text *b, bool *same) {
   cp_span of_a = {cp_text_get(a), a->length}, of_b = {cp_text_get(b), b->length};
-  return cp_same_document(&of_a, &of_b, cp_offer_is_service_own, same);
+  return cp_same_document(&of_a, &of_b, is_service_own, same);
+}
+
+bool cp_offer_compare(const cp_text *a, const cp_text *b, cp_differs told,
+                      void *context) {
+  cp_tree of_a = {0}, of_b = {0};
+  bool ok =
+      cp_tree_begin(&of_a, cp_text_get(a), a->length, NULL) == CP_TREE_OK &&
+      cp_tree_begin(&of_b, cp_text_get(b), b->length, NULL) == CP_TREE_OK &&
+      cp_compare(&of_a, &of_a.root, &of_b, &of_b.root, is_service_own, told, context);
+  cp_tree_free(&of_a);
+  cp_tree_free(&of_b);
+  return ok;
 }
 
 typedef struct pruning {

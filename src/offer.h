@@ -6,14 +6,17 @@
 
 #include "compare.h"
 
-/* What the service writes itself, and what it gives out without taking it back. */
-bool cp_offer_is_service_own(const cp_span *key, bool at_top);
-
 /*
 ** Are two texts the same offer, but for what is the service's own? Texts that are no JSON
 ** are not. False without memory.
 */
 bool cp_offer_same(const cp_text *a, const cp_text *b, bool *same);
+
+/*
+** Tells the pointers at which they differ. False without memory, when one is no JSON, or
+** when `told` said so.
+*/
+bool cp_offer_compare(const cp_text *a, const cp_text *b, cp_differs told, void *context);
 
 /*
 ** Takes away, wherever they are, the members that the service gives out and refuses when

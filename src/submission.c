@@ -224,27 +224,12 @@ static bool is_ours(const cp_submission *submission, const cp_digest *digest,
 
 /* Taking an operation over from the list */
 
-/*
-** Sets the id of an operation, and the URL where that tells its state; false without
-** memory.
-*/
-static bool set_place(const cp_submission *submission, cp_operation *operation,
-                      const char *id) {
-  cp_text url = {.limit = CP_URL_MAX};
-  bool ok =
-      cp_operation_set(&operation->id, id) &&
-      cp_api_url(submission->service, CP_ENDPOINT_OPERATION, operation, NULL, &url) &&
-      cp_operation_set(&operation->url, url.data);
-  cp_text_free(&url);
-  return ok;
-}
-
 static void adopt(cp_submission *submission, const cp_entry *entry) {
   cp_operation *operation = submission->operation;
   operation->adopted = true;
   operation->done = cp_state_ended(entry->state);
   submission->phase = CP_SUBMISSION_DONE;
-  if (!set_place(submission, operation, entry->id))
+  if (!cp_api_place(submission->service, operation, entry->id))
     fail_for_memory(submission, submission->sent);
 }
 
@@ -339,7 +324,7 @@ static void prepare_cancel(cp_submission *submission, const cp_digest *digest) {
       fail_for_memory(submission, CP_SENT_NO);
   }
   if (submission->phase != CP_SUBMISSION_FAILED &&
-      !set_place(submission, operation, operation->cancels))
+      !cp_api_place(submission->service, operation, operation->cancels))
     fail_for_memory(submission, CP_SENT_NO);
 }
 
@@ -501,7 +486,7 @@ static cp_operation *operation_of(const cp_submission *submission,
   operation->adopted = true;
   if (cp_operation_set(&operation->publisher, own->publisher) &&
       cp_operation_set(&operation->offer, own->offer) &&
-      set_place(submission, operation, entry->id))
+      cp_api_place(submission->service, operation, entry->id))
     return operation;
   cp_operation_free(operation);
   cp_free(operation);

@@ -179,6 +179,12 @@ const cp_answer *cp_task_spoken(const cp_task *task) {
   return task->posted && !task->of_post ? task->posted : task->answer;
 }
 
+const cp_submission *cp_task_submission(const cp_task *task) {
+  if (task->machine == &cp_submission_machine) return &task->as.submission;
+  return task->machine == &cp_release_machine ? cp_release_submission(&task->as.release)
+                                              : NULL;
+}
+
 static void give_place_back(cp_tasks *tasks, cp_task *task) {
   if (task->holds_place) tasks->in_flight--;
   task->holds_place = false;
@@ -190,6 +196,11 @@ static void detach(cp_tasks *tasks, cp_task *task) {
   give_place_back(tasks, task);
 }
 
+static void leave_group(cp_tasks *tasks, cp_task *group) {
+  if (!group || --group->as.group.open || group->stage == CP_STAGE_ENDED) return;
+  make_ready(tasks, group);
+}
+
 static void end(cp_tasks *tasks, cp_task *task, const cp_outcome *outcome) {
   if (task->stage == CP_STAGE_ENDED) return;
   detach(tasks, task);
@@ -197,6 +208,7 @@ static void end(cp_tasks *tasks, cp_task *task, const cp_outcome *outcome) {
   task->stage = CP_STAGE_ENDED;
   tasks->open--;
   tasks->news++;
+  leave_group(tasks, task->group);
 }
 
 void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code) {
@@ -236,7 +248,7 @@ static cp_want park(cp_tasks *tasks, cp_task *task, double key) {
 
 /* What a submission reads before and after its POST is as urgent as that. */
 static void enqueue(cp_tasks *tasks, cp_task *task) {
-  bool first = task->machine == &cp_submission_machine;
+  bool first = cp_task_submission(task) || task->machine == &cp_put_machine;
   task->stage = CP_STAGE_QUEUED;
   append(first ? &tasks->submissions : &tasks->others, task);
 }
@@ -290,6 +302,10 @@ static cp_want pause(const cp_tasks *tasks, cp_task *task) {
   static const cp_event events[] = {[CP_BEFORE_RETRY] = CP_EVENT_RETRY,
                                     [CP_BEFORE_POLL] = CP_EVENT_POLL,
                                     [CP_BEFORE_LOOK_UP] = CP_EVENT_RECONCILE};
+  if (task->todo.as.wait.reason == CP_BEFORE_LAST) {
+    task->stage = CP_STAGE_LIE_DOWN;
+    return CP_WANT_MORE;
+  }
   return tell(tasks, task, events[task->todo.as.wait.reason], CP_STAGE_LIE_DOWN);
 }
 

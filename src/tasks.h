@@ -7,9 +7,11 @@
 #ifndef CP_TASKS_H
 #define CP_TASKS_H
 
+#include "group.h"
 #include "machine.h"
 #include "put.h"
 #include "read.h"
+#include "release.h"
 #include "submission.h"
 #include "watch.h"
 
@@ -62,6 +64,7 @@ typedef struct cp_outcome {
 typedef struct cp_task {
   struct cp_task *previous, *next; /* in the list of the ready or in a queue */
   struct cp_list *list;            /* which one; NULL: none */
+  struct cp_task *group;           /* that it is a member of, which stays; NULL: none */
   size_t timer;                    /* its place in the heap, from 1; 0: none */
   double key;                      /* of the timer */
   cp_stage stage;
@@ -96,6 +99,8 @@ typedef struct cp_task {
     cp_submission submission;
     cp_watch watch;
     cp_put put;
+    cp_release release;
+    cp_group group;
   } as;
 } cp_task;
 
@@ -167,6 +172,9 @@ void cp_task_end(cp_tasks *tasks, cp_task *task, cp_code code);
 
 /* The answer that an outcome speaks of, when it is `of_answer`; NULL: none came. */
 const cp_answer *cp_task_spoken(const cp_task *task);
+
+/* The submission that a task is, or is at; NULL: none. */
+const cp_submission *cp_task_submission(const cp_task *task);
 
 /* Can this be sent back in a header? */
 bool cp_is_etag(const char *text, size_t length);

@@ -159,11 +159,7 @@ static bool knows(const cp_digest *digest, const cp_operation *operation) {
 /* Gone from where it was, but not from the list: where every operation of an id is. */
 static void go_by_id(cp_watch *watch) {
   cp_operation *operation = watch->operation;
-  cp_text url = {.limit = CP_URL_MAX};
-  if (operation->id &&
-      cp_api_url(watch->service, CP_ENDPOINT_OPERATION, operation, NULL, &url))
-    cp_operation_set(&operation->url, url.data);
-  cp_text_free(&url);
+  if (operation->id) cp_api_place(watch->service, operation, operation->id);
 }
 
 static void take_list(cp_watch *watch, const cp_clock *clock, const cp_digest *digest) {

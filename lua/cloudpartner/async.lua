@@ -103,14 +103,16 @@ local function finish(client, task, await)
 end
 
 -- What a method gives may have methods of its own: an operation, a list of them, the
--- operation in an error. Theirs shall await too.
+-- operation in an error, or in those of a list. Theirs shall await too.
 
 local function is_operation(value, client)
   local metatable = getmetatable(value)
   return type(metatable) == "table" and rawget(metatable, "client") == client
 end
 
-local function adopt(value, client, metatable)
+local adopt
+
+function adopt(value, client, metatable)
   if type(value) ~= "table" then return end
   if is_operation(value, client) then
     setmetatable(value, metatable)
@@ -118,7 +120,11 @@ local function adopt(value, client, metatable)
     adopt(value.operation, client, metatable)
   elseif getmetatable(value) == nil then
     for _, element in ipairs(value) do
-      if is_operation(element, client) then setmetatable(element, metatable) end
+      if is_operation(element, client) then
+        setmetatable(element, metatable)
+      elseif type(element) == "table" then
+        adopt(rawget(element, "error"), client, metatable)
+      end
     end
   end
 end
