@@ -97,11 +97,13 @@ test: deps
 	@$(MAKE) --no-print-directory -s embed
 	@JOBS=$(JOBS) sh tools/test $(if $(LUAS),--luas "$(LUAS)") $(SPECS)
 
-## make kills      300 jobs killed with SIGKILL under Lua 5.4 and LuaJIT, and found again
-##                 (N=1000, LUAS="5.4 luajit")
+## make kills      300 go-lives and 200 releases killed with SIGKILL under Lua 5.4 and LuaJIT each, and gone on with
+##                 (N=1000, RELEASES=500, LUAS="5.4 luajit")
+kills: KILLED_LUAS = $(patsubst 5.%,lua5.%,$(or $(LUAS),5.4 luajit))
 kills: deps
 	@$(MAKE) --no-print-directory -s $(PARALLEL) modules
-	@JOBS=$(JOBS) sh tools/kills $(or $(N),300) $(patsubst 5.%,lua5.%,$(or $(LUAS),5.4 luajit))
+	@JOBS=$(JOBS) sh tools/kills killed $(or $(N),300) $(KILLED_LUAS)
+	@JOBS=$(JOBS) sh tools/kills release_killed $(or $(RELEASES),200) $(KILLED_LUAS)
 
 ## make simulate   100,000 go-lives against a simulated service (N=1000000 for more, SEED=7 for that one's trace)
 simulate: deps

@@ -241,6 +241,15 @@ static void set_subject(lua_State *L, int env, int error, const cp_lua_task *tas
   }
 }
 
+/* How far a release had come. */
+static void set_phase(lua_State *L, int error, const cp_task *task) {
+  if (task->machine != &cp_release_machine) return;
+  cp_phase phase = task->as.release.phase;
+  if (phase == CP_PHASE_LOOK) return;
+  lua_pushstring(L, cp_phase_name(phase));
+  lua_setfield(L, error, "phase");
+}
+
 void cp_push_error(lua_State *L, int env, const cp_lua_task *task) {
   luaL_checkstack(L, 30, "an error");
   lua_createtable(L, 0, 12);
@@ -256,6 +265,7 @@ void cp_push_error(lua_State *L, int env, const cp_lua_task *task) {
   }
   set_candidates(L, error, &task->task);
   set_subject(L, env, error, task);
+  set_phase(L, error, &task->task);
 }
 
 /*

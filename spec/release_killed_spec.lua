@@ -1,0 +1,140 @@
+-- A release is killed with SIGKILL, anywhere; begun again, it ends live, with one publish and
+-- one go live. The emulator counts.
+--
+-- Where a kill has struck is not guessed: the emulator tells afterwards. tools/kills runs more
+-- of them (KILLS="FROM TO") and adds up what is in KILLS_COUNTS then.
+
+local cjson = require "cjson"
+local live = require "spec.host.live"
+
+local calls = live.calls
+
+local SPEED = 600
+local SIGKILLED = 128 + 9
+
+local only = os.getenv "KILLS"
+local first, last = (only or "1 15"):match "(%d+) (%d+)"
+first, last = tonumber(first), tonumber(last)
+if os.getenv "VARIANT" then last = first + 4 end -- each moment once
+
+local function exists(path)
+  local file = io.open(path, "rb")
+  if file then file:close() end
+  return file ~= nil
+end
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function temporary_directory()
+  local pipe = io.popen "mktemp -d"
+  local name = pipe:read "*l"
+  pipe:close()
+  return name
+end
+
+-- The job is killed so long after it has left this file, at most, in seconds. "pid" comes
+-- before its first look, "ended" when the offer is live.
+local moments = {
+  { "pid", 0.12 }, { "publish", 0.1 }, { "preview", 0.1 }, { "golive", 0.1 }, { "ended", 0.05 },
+}
+
+-- Numbers in [0, 1) that are the same under every Lua (Park and Miller's).
+local function random_of(number)
+  local state = number
+  for _ = 1, 3 do state = state * 16807 % 2147483647 end
+  return state / 2147483647
+end
+
+local function start(service, offer, directory)
+  return live.spawn({ live.interpreter, "spec/host/released.lua", offer, directory },
+    service.environment())
+end
+
+local function kill_job(service, number, offer, directory)
+  local moment = moments[number % #moments + 1]
+  local process = start(service, offer, directory)
+  live.await(function() return exists(directory .. "/" .. moment[1]) end)
+  calls.poll(-1, random_of(number) * moment[2])
+  os.execute("kill -9 " .. read(directory .. "/pid"))
+  assert.equal(SIGKILLED, process.ended(20).status)
+end
+
+-- The counts, once what the job had sent has been read by the emulator.
+local function settled(service, offer)
+  local state = service.state()
+  repeat
+    local before = state.requests
+    calls.poll(-1, 0.01)
+    state = service.state()
+  until state.requests == before
+  return state.submissions["contoso/" .. offer] or { publish = 0, golive = 0 }
+end
+
+local phases = { "looking", "publishing", "in preview", "going live", "live" }
+
+-- Where the kill has struck.
+local function phase_of(service, offer)
+  local counts = settled(service, offer)
+  if counts.publish == 0 then return "looking" end
+  local newest = assert(service.client():operations(offer))[1]
+  if counts.golive == 0 then
+    return newest.state == "waiting_for_publisher" and "in preview" or "publishing"
+  end
+  return newest.done and "live" or "going live"
+end
+
+local tally = {}
+
+local function in_directory(f)
+  local directory = temporary_directory()
+  local ok, err = pcall(f, directory)
+  os.execute("rm -rf " .. directory)
+  if not ok then error(err, 0) end
+end
+
+local function write_counts(path)
+  local file = assert(io.open(path, "w"))
+  for phase, count in pairs(tally) do file:write(phase, ": again: ", count, "\n") end
+  file:close()
+end
+
+describe("a release that is killed", function()
+  local service = live.service("--speed", tostring(SPEED))
+
+  teardown(function()
+    if os.getenv "KILLS_COUNTS" then write_counts(os.getenv "KILLS_COUNTS") end
+  end)
+
+  for number = first, last do
+    it(("and begun again ends live, run %d"):format(number), function()
+      in_directory(function(directory)
+        local offer = "spec-release-" .. number
+        service.configure(offer, { published = false, duration = 0.12 * SPEED * live.patience })
+        kill_job(service, number, offer, directory)
+        local phase = phase_of(service, offer)
+        tally[phase] = (tally[phase] or 0) + 1
+        local ended = start(service, offer, directory).ended(30)
+        assert.equal(0, ended.status, ended.output)
+        local told = cjson.decode(ended.output)
+        assert.equal("live", told.phase, told.message)
+        assert.same({ publish = 1, golive = 1, cancel = 0 },
+          service.state().submissions["contoso/" .. offer])
+        assert.same({ publish = 1, golive = 1, cancel = 0 },
+          service.state().attempts["contoso/" .. offer])
+      end)
+    end)
+  end
+
+  if only then return end
+
+  it("was killed in each phase", function()
+    for _, phase in ipairs(phases) do
+      assert((tally[phase] or 0) > 0, "none was killed: " .. phase)
+    end
+  end)
+end)
