@@ -54,6 +54,7 @@ build = {
         "src/lua_error.c",
         "src/lua_hold.c",
         "src/lua_identity.c",
+        "src/lua_images.c",
         "src/lua_json.c",
         "src/lua_methods.c",
         "src/lua_offer.c",

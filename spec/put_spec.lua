@@ -116,6 +116,8 @@ describe("reading", function()
     assert.equal("o", o.id)
     local client = open { read(text) }
     assert.equal('W/"x"', client:offer("o").etag)
+    client = open { read '{"eTag":"y"}' }
+    assert.equal("y", client:offer("o").etag)
     client = open { read '{"etag":7}' }
     assert.is_nil(client:offer("o").etag)
   end)

@@ -289,12 +289,17 @@ static void digest_array(const cp_text *body, cp_digest *digest) {
       cp_json_peek(&json) == '[' && cp_json_skip(&json) && cp_json_ended(&json);
 }
 
+/* The reference pages spell it in both ways. */
+static bool is_etag(const cp_json_text *key) {
+  return cp_json_is(key, "etag") || cp_json_is(key, "eTag");
+}
+
 static bool read_offer(cp_json *json, cp_json_text *etag) {
   cp_json_text key;
   if (cp_json_peek(json) != '{') return false;
   for (bool more = cp_json_open(json, '{'); more; more = cp_json_more(json, '}'))
     if (!cp_json_key(json, &key) ||
-        !(cp_json_is(&key, "etag") ? read_id(json, etag) : cp_json_skip(json)))
+        !(is_etag(&key) ? read_id(json, etag) : cp_json_skip(json)))
       return false;
   return cp_json_ended(json);
 }

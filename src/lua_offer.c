@@ -395,6 +395,14 @@ static int offer_index(lua_State *L) {
   return reads ? push_document(L) : 1;
 }
 
+static int offer_tostring(lua_State *L) {
+  size_t length;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *id = cp_field_text(L, 1, "id", &length);
+  lua_pushfstring(L, "cloudpartner offer (%s)", id ? id : "without an id");
+  return 1;
+}
+
 static const luaL_Reg methods[] = {
     {"get", offer_get},
     {"set", offer_set},
@@ -455,8 +463,11 @@ void cp_open_offer(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   luaL_newmetatable(L, CP_OFFER);
   luaL_newlib(L, methods);
+  cp_add_images(L);
   lua_pushcclosure(L, offer_index, 1);
   lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, offer_tostring);
+  lua_setfield(L, -2, "__tostring");
   lua_pop(L, 2);
   lua_pushcfunction(L, new_offer);
   lua_setfield(L, -2, "offer");

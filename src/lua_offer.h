@@ -13,6 +13,9 @@
 /* Registers the methods of offers, and sets `offer` in the module's table on top. */
 void cp_open_offer(lua_State *L);
 
+/* lua_images.c: adds the methods for images to the table on top. */
+void cp_add_images(lua_State *L);
+
 /*
 ** Pushes an offer. Its id and etag may be NULL; the text is the string on top of the
 ** stack, which is replaced.

@@ -424,6 +424,11 @@ const char *cp_push_json(lua_State *L, int index) {
 
 /* array, raw */
 
+void cp_mark_array(lua_State *L) {
+  luaL_getmetatable(L, CP_ARRAY);
+  lua_setmetatable(L, -2);
+}
+
 /*
 ** cloudpartner.array(list): the same table, which JSON has for an array from now on, also
 ** when it is empty.

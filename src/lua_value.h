@@ -19,6 +19,9 @@ void cp_open_value(lua_State *L);
 /* Pushes the value of a JSON text, which must be good. Raises without memory. */
 void cp_push_value(lua_State *L, const char *text, size_t length);
 
+/* Makes the table on top of the stack one that JSON has for an array. */
+void cp_mark_array(lua_State *L);
+
 /*
 ** Pushes the JSON text of the value at `index`, members in the order of their keys. Or
 ** pushes nothing and gives what can't be written: "a function", ... Raises without memory.

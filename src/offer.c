@@ -24,8 +24,9 @@ static bool is_refused(const cp_span *key) {
 
 /* What it writes itself, or gives out without taking it back, is no part of the offer. */
 static bool is_service_own(const cp_span *key, bool at_top) {
-  static const char *const names[] = {"version", "changedTime", "status",
-                                      "etag",    "slot",        NULL};
+  static const char *const names[] = {
+      "version",           "changedTime",       "status", "etag", "eTag", "slot",
+      "pcMigrationStatus", "isvUpgradeRequest", NULL};
   return (at_top && is_one_of(key, names)) || is_refused(key);
 }
 

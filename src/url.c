@@ -293,3 +293,43 @@ void cp_url_names_free(cp_url_names *names) {
   cp_free(names->operation);
   *names = (cp_url_names){0};
 }
+
+/* The text of a part of a URL, which curl_free frees; NULL: it has none. */
+static char *copy_part(const char *text, CURLUPart part) {
+  char *copy = NULL;
+  CURLU *url = curl_url();
+  bool ok = url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+            curl_url_get(url, part, &copy, 0) == CURLUE_OK;
+  curl_url_cleanup(url);
+  return ok ? copy : NULL;
+}
+
+bool cp_url_is_web(const char *url) {
+  char *scheme = copy_part(url, CURLUPART_SCHEME);
+  bool yes = scheme && strncmp(scheme, "http", 4) == 0;
+  curl_free(scheme);
+  return yes;
+}
+
+static bool add_unescaped(cp_text *value, const char *text, size_t length) {
+  int plain_length = 0;
+  char *plain = curl_easy_unescape(NULL, text, (int)length, &plain_length);
+  bool ok = plain && cp_text_add(value, plain, (size_t)plain_length);
+  curl_free(plain);
+  return ok;
+}
+
+bool cp_url_parameter(const char *url, const char *name, cp_text *value) {
+  size_t name_length = strlen(name), length;
+  char *query = copy_part(url, CURLUPART_QUERY);
+  bool found = false;
+  for (const char *at = query; at && *at && !found; at += length + (at[length] == '&')) {
+    length = strcspn(at, "&");
+    found = length > name_length && at[name_length] == '=' &&
+            strncmp(at, name, name_length) == 0;
+    if (found)
+      found = add_unescaped(value, at + name_length + 1, length - name_length - 1);
+  }
+  curl_free(query);
+  return found;
+}

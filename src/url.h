@@ -60,4 +60,10 @@ typedef struct cp_url_names {
 bool cp_url_names_read(const char *url, cp_url_names *names);
 void cp_url_names_free(cp_url_names *names);
 
+/* Is this an absolute URL of the Web? */
+bool cp_url_is_web(const char *url);
+
+/* Appends a parameter of a URL's query, without its escapes; false when it has none. */
+bool cp_url_parameter(const char *url, const char *name, cp_text *value);
+
 #endif
