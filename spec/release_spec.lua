@@ -96,8 +96,8 @@ local function new_service(slots, operations)
 end
 
 local function client_of(service, options)
-  local time, given = 1500000000, nil
-  given = {
+  local time = 1500000000
+  local given = {
     publisher = "contoso", token = "secret", retries = 1, transport = service.transport,
     now = function() return time end,
     random = function() return 0.5 end,

@@ -70,7 +70,7 @@ cp_endpoint cp_api_submission(cp_kind kind);
 bool cp_api_url(const cp_service *service, cp_endpoint endpoint, const cp_operation *of,
                 const char *argument, cp_text *url);
 
-/* Sets an operation's id, and the URL where that tells its state; false without memory. */
+/* Sets an operation's id, and the URL that tells its state; false without memory. */
 bool cp_api_place(const cp_service *service, cp_operation *operation, const char *id);
 
 #endif

@@ -436,14 +436,13 @@ void cp_mark_array(lua_State *L) {
 static int make_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  luaL_getmetatable(L, CP_ARRAY);
-  lua_setmetatable(L, 1);
+  cp_mark_array(L);
   return 1;
 }
 
 /*
-** cloudpartner.raw(text): a value that is written as this JSON text, byte for byte. Raises
-** for text that is none. tostring() gives it.
+** cloudpartner.raw(text): a value that is written as this JSON text, byte for byte.
+** Raises for text that is none. tostring() gives it.
 */
 static int make_raw(lua_State *L) {
   size_t length;

@@ -24,7 +24,7 @@ void cp_mark_array(lua_State *L);
 
 /*
 ** Pushes the JSON text of the value at `index`, members in the order of their keys. Or
-** pushes nothing and gives what can't be written: "a function", ... Raises without memory.
+** pushes nothing and gives what can't be written: "a function". Raises without memory.
 */
 const char *cp_push_json(lua_State *L, int index);
 

@@ -71,7 +71,7 @@ static cp_edit read_steps(const cp_span *pointer, cp_step *steps, char *plain) {
   return done;
 }
 
-/* A value can't lie deeper than the text may be nested, so a longer pointer is missing. */
+/* No value lies deeper than the text may be nested: a longer pointer is missing. */
 cp_edit cp_pointer_read(cp_tree *tree, const cp_span *pointer, cp_path *path) {
   size_t count = count_steps(pointer);
   if (pointer->length && *pointer->at != '/')

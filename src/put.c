@@ -7,7 +7,7 @@
 
 #include "offer.h"
 
-static void read_offer(cp_put *put, int phase) {
+static void read_offer(cp_put *put, cp_put_phase phase) {
   cp_read_init(&put->read, put->service, CP_ENDPOINT_OFFER, put->operation);
   put->phase = phase;
 }

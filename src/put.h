@@ -14,21 +14,23 @@
 /* So often an edit is made, when somebody else is quicker each time. */
 #define CP_EDITS_MAX 5
 
+typedef enum cp_put_phase {
+  CP_PUT_READ,
+  CP_PUT_EDIT,
+  CP_PUT_SEND,
+  CP_PUT_WAIT,
+  CP_PUT_READ_BACK,
+  CP_PUT_DONE,
+  CP_PUT_FAILED,
+} cp_put_phase;
+
 typedef struct cp_put {
   const cp_service *service;
   const cp_operation *operation; /* its publisher and offer say which offer */
   char *const *body;             /* the text to be put, when that is known */
   bool edits;                    /* its caller changes what is read first */
   bool creates;                  /* nothing may be there yet */
-  enum {
-    CP_PUT_READ,
-    CP_PUT_EDIT,
-    CP_PUT_SEND,
-    CP_PUT_WAIT,
-    CP_PUT_READ_BACK,
-    CP_PUT_DONE,
-    CP_PUT_FAILED
-  } phase;
+  cp_put_phase phase;
   bool of_answer; /* this and the next two: how it fails, when it does */
   cp_code code;
   cp_sent sent;

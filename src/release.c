@@ -25,7 +25,7 @@ const char *cp_step_to_live_name(cp_step_to_live step) {
   return names[step];
 }
 
-static void look_at(cp_release *release, int look) {
+static void look_at(cp_release *release, cp_look look) {
   release->stage = CP_RELEASE_LOOK;
   release->look = look;
   release->anew = true;
@@ -271,7 +271,7 @@ static void take(void *self, const cp_clock *clock, const cp_digest *digest) {
   }
 }
 
-/* What was accepted is not live yet: at the deadline that is no end but the deadline's. */
+/* What was accepted is not live yet: the deadline's end is no success. */
 static bool is_decided(const void *self, cp_todo *todo) {
   const cp_release *release = self;
   return release->stage == CP_RELEASE_SUBMIT &&

@@ -22,6 +22,15 @@ typedef enum cp_phase {
   CP_PHASE_LIVE,
 } cp_phase;
 
+/* What is looked at, in this order. */
+typedef enum cp_look {
+  CP_LOOK_STATUS,
+  CP_LOOK_LIST,
+  CP_LOOK_DRAFT,
+  CP_LOOK_PRODUCTION,
+  CP_LOOK_PREVIEW,
+} cp_look;
+
 /* What a look comes to. */
 typedef enum cp_step_to_live {
   CP_STEP_NOTHING,
@@ -50,13 +59,7 @@ typedef struct cp_release {
     CP_RELEASE_DONE,
     CP_RELEASE_FAILED
   } stage;
-  enum {
-    CP_LOOK_STATUS,
-    CP_LOOK_LIST,
-    CP_LOOK_DRAFT,
-    CP_LOOK_PRODUCTION,
-    CP_LOOK_PREVIEW
-  } look;
+  cp_look look;
   bool anew;     /* what was answered so far explains nothing of what comes */
   bool followed; /* this operation is somebody else's, or an earlier process's */
   bool declined; /* its caller did not want to go live */

@@ -79,7 +79,7 @@ size_t cp_node_count(const cp_node *node) {
   return node->inside ? node->inside->count : 0;
 }
 
-/* FNV-1a from a start that nobody outside can know: whoever wrote the text least of all. */
+/* FNV-1a from a start that nobody outside can know, least of all the text's author. */
 static unsigned hash_of(const cp_tree *tree, const char *text, size_t length) {
   unsigned hash = 2166136261u ^ (unsigned)((uintptr_t)tree >> 4);
   for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)text[i]) * 16777619u;

@@ -96,7 +96,7 @@ void *cp_tree_alloc(cp_tree *tree, size_t size);
 /* Appends the text of a value as it is now; false without memory. */
 bool cp_node_write(const cp_node *node, cp_text *out);
 
-/* The bytes of a JSON string without its escapes, as long as the tree; `at` NULL: none. */
+/* A JSON string without its escapes, good as long as the tree; `at` NULL: no memory. */
 cp_span cp_tree_plain(cp_tree *tree, const cp_json_text *string);
 
 /* Appends a text as a JSON string, quotes and all; false without memory. */
