@@ -172,6 +172,11 @@ describe("the sources are documented:", function()
     FOLLOW = { "Options of cloudpartner.status and wait", "cloudpartner.FollowOptions" },
     CREDENTIAL = { "Options of cloudpartner.credential", "cloudpartner.CredentialOptions" },
     IDENTITY = { "Options of an identity", "cloudpartner.Identity" },
+    OFFERS = { "Options of offers", "cloudpartner.OffersOptions" },
+    OFFER = { "Options of offer", "cloudpartner.OfferOptions" },
+    PUT = { "Options of put_offer", "cloudpartner.PutOptions" },
+    UPDATE = { "Options of update", "cloudpartner.UpdateOptions" },
+    RELEASE = { "Options of release", "cloudpartner.ReleaseOptions" },
   }
 
   it("every option", function()
@@ -217,7 +222,7 @@ describe("the sources are documented:", function()
   end)
 
   it("every method that can be started", function()
-    local starters = captures(read "src/lua_methods.c", '{%s*"([%l_]+)",%s*start_')
+    local starters = captures(read "src/lua_methods.c", '{%s*"([%l_]+)",%s*[%l_]*start_')
     assert_documented(starters, "Tasks and loops", "method", nil, "cloudpartner.Startable")
   end)
 
@@ -335,6 +340,43 @@ describe("the objects are documented:", function()
       "cloudpartner.Intent")
   end)
 
+  it("the offer", function()
+    local member = "microsoft-azure-corevm.legacyOfferId"
+    local client = client_of { answer(200, { [member] = "x" }, { ETag = "e" }), { { status = 200 } } }
+    local offer = assert(client:offer "o")
+    local put = assert(client:put_offer("o", offer))
+    local fields, methods = keys(offer, put, { document = true }), {}
+    for _, name in ipairs(lines_of [[
+        grep -h -o '{"[a-z_]*", offer_[a-z_]*}' src/lua_offer.c src/lua_images.c]]) do
+      local method = name:match '"(.-)"'
+      assert.equal("function", type(offer[method]))
+      methods[method] = true
+    end
+    assert_same_names(fields, documented("An offer", "field"), "docs/reference.md, offer")
+    assert_same_names(methods, documented("An offer", "method"), "docs/reference.md, offer's methods")
+    assert_same_names(keys(fields, methods), types["cloudpartner.Offer"],
+      "types/cloudpartner.lua, cloudpartner.Offer")
+  end)
+
+  it("the plan of a release, and its phases", function()
+    local client = client_of {
+      answer(200, document "running"), answer(200, { ENTRY }),
+      answer(200, document "running"), EMPTY_LIST, answer(200, { a = 1 }), answer(200, { a = 2 }),
+      answer(200, { a = 1 }),
+    }
+    local followed = assert(client:release("o", { dry_run = true }))
+    local going = assert(client:release("o", { dry_run = true }))
+    assert_documented(keys(followed, going), "A plan of a release", "field", nil,
+      "cloudpartner.Plan")
+    local steps = captures(read "src/release.c":match "step_to_live_name.-{(.-)}", '"(%l+)"')
+    assert_same_names(steps, captures(documented("A plan of a release", "field").next, '`"(%l+)"`'),
+      "docs/reference.md, next")
+    assert_same_names(steps, types["cloudpartner.Next"], "types/cloudpartner.lua, Next")
+    local phases = captures(read "src/release.c":match "phase_name.-names%[%] = {(.-)}", '"(%l+)"')
+    phases.look = nil
+    assert_same_names(phases, types["cloudpartner.Phase"], "types/cloudpartner.lua, Phase")
+  end)
+
   it("the status", function()
     assert_documented(keys(a_status()), "A status", "field", nil, "cloudpartner.Status")
   end)
@@ -360,9 +402,12 @@ describe("the objects are documented:", function()
       publisher = "contoso", credential = { tenant_id = "t", client_id = "c", client_secret = "s" },
       transport = function() return { status = 401, body = "" } end,
     }:offer_status "o"
-    assert.equal("throttled operation_failed credential",
-      refused.code .. " " .. failed.code .. " " .. tokenless.code)
-    assert_documented(keys(refused, failed, tokenless), "An error", "field", nil, "cloudpartner.Error")
+    local _, released = client_of {
+      answer(200, document "running"), answer(200, { ENTRY }), answer(200, document "failed"),
+    }:release "o"
+    assert.equal("throttled operation_failed credential operation_failed", refused.code .. " "
+      .. failed.code .. " " .. tokenless.code .. " " .. released.code)
+    assert_documented(keys(refused, failed, tokenless, released), "An error", "field", nil, "cloudpartner.Error")
   end)
 
   it("the event of a log", function()
@@ -453,7 +498,7 @@ end)
 local pages = {
   "README.md", "docs/reference.md", "docs/testing.md", "docs/architecture.md", "docs/resuming.md",
   "docs/security.md", "docs/hosts.md", "docs/nginx.md", "docs/embedding.md",
-  "docs/credentials.md",
+  "docs/credentials.md", "docs/offers.md",
 }
 
 local function blocks(path, language)

@@ -69,6 +69,25 @@
 ---| "operations"
 ---| "operation"
 ---| "resume"
+---| "publishers"
+---| "offer_types"
+---| "offers"
+---| "offer"
+---| "put_offer"
+---| "update"
+---| "release"
+
+---@alias cloudpartner.Phase
+---| "publish"
+---| "preview"
+---| "golive"
+---| "live"
+
+---@alias cloudpartner.Next
+---| "nothing"
+---| "follow"
+---| "golive"
+---| "publish"
 
 -- An operation, as it was or as decoded from JSON, or the URL of one.
 ---@alias cloudpartner.AnyOperation cloudpartner.Operation|table|string
@@ -169,6 +188,34 @@
 ---@field submitted_at? string|number
 ---@field reconcile? number|false seconds; default: 30
 
+---@class cloudpartner.OffersOptions: cloudpartner.CallOptions
+---@field filter? string
+
+---@class cloudpartner.OfferOptions: cloudpartner.CallOptions
+---@field version? integer|string
+---@field slot? "draft"|"preview"|"production"
+
+---@class cloudpartner.PutOptions: cloudpartner.CallOptions
+---@field if_match? string default: the offer's etag
+---@field create? boolean
+---@field leave_out? boolean default: true
+
+---@class cloudpartner.UpdateOptions: cloudpartner.CallOptions
+---@field if_match? string when the service told no etag
+---@field leave_out? boolean default: true
+
+---@class cloudpartner.ReleaseOptions: cloudpartner.CallOptions
+---@field notification_emails? string[]
+---@field before_send? fun(intent: cloudpartner.Intent)
+---@field reconcile? number|false seconds; default: 30
+---@field interval? number seconds; default: 60
+---@field min_interval? number seconds; default: 1
+---@field outage? number seconds; default: 1800
+---@field on_blocked? "return"|"wait"
+---@field on_progress? fun(status: cloudpartner.Status, phase: cloudpartner.Phase)
+---@field confirm? fun(status: cloudpartner.Status): boolean?
+---@field dry_run? boolean
+
 ---@class cloudpartner.GoliveOptions
 ---@field offer string
 ---@field wait? boolean
@@ -229,6 +276,71 @@ function Operation:cancel(options) end
 ---@field time string
 ---@field seen string[]? the ids that the offer's list held before
 
+-- An offer: its text, and edits of it. Each edit gives the offer.
+---@class cloudpartner.Offer
+---@field id string?
+---@field etag string?
+---@field json string
+---@field document table
+---@field left_out string[]?
+local Offer = {}
+
+---@param pointer string
+---@return any
+function Offer:get(pointer) end
+
+---@param pointer string
+---@param value any
+---@return cloudpartner.Offer
+function Offer:set(pointer, value) end
+
+---@param pointer string
+---@param value any
+---@return cloudpartner.Offer
+function Offer:append(pointer, value) end
+
+---@param pointer string
+---@return cloudpartner.Offer
+function Offer:remove(pointer) end
+
+---@param list { op: string, path: string, from: string?, value: any }[]
+---@return cloudpartner.Offer
+function Offer:patch(list) end
+
+---@param other cloudpartner.Offer|string
+---@return string[] pointers
+function Offer:diff(other) end
+
+---@param plan string
+---@return table<string, table>?
+function Offer:images(plan) end
+
+---@param image { plan: string, version: string, os_vhd_url: string, data_disks: (string|table)[]?, fields: table?, replace: boolean? }
+---@return cloudpartner.Offer
+---@return string[] warnings
+function Offer:add_image(image) end
+
+---@param image { plan: string, version: string }
+---@return cloudpartner.Offer
+function Offer:remove_image(image) end
+
+-- What a release would do.
+---@class cloudpartner.Plan
+---@field offer string
+---@field next cloudpartner.Next
+---@field operation cloudpartner.Operation?
+---@field differences string[]?
+
+-- The last status of a release.
+---@class cloudpartner.Released: cloudpartner.Status
+---@field phase cloudpartner.Phase
+
+-- What became of one of several offers.
+---@class cloudpartner.Member
+---@field offer string
+---@field status (cloudpartner.Released|cloudpartner.Plan)?
+---@field error any
+
 ---@class cloudpartner.Status
 ---@field state cloudpartner.State
 ---@field status string the service's own word
@@ -273,11 +385,12 @@ function Operation:cancel(options) end
 ---@field operation cloudpartner.Operation?
 ---@field intent cloudpartner.Intent?
 ---@field last_status cloudpartner.Status?
+---@field phase cloudpartner.Phase? of a release
 
 ------------------------------------------------------------------------ exchanges
 
 ---@class cloudpartner.Request
----@field method "GET"|"POST"
+---@field method "GET"|"POST"|"PUT"
 ---@field url string
 ---@field headers string[][]
 ---@field body string?
@@ -409,6 +522,47 @@ function Client:operations(offer, options) end
 ---@return cloudpartner.Error?
 function Client:operation(offer, id, options) end
 
+---@param options? cloudpartner.CallOptions
+---@return table[]?
+---@return cloudpartner.Error?
+function Client:publishers(options) end
+
+---@param options? cloudpartner.CallOptions
+---@return table[]?
+---@return cloudpartner.Error?
+function Client:offer_types(options) end
+
+---@param options? cloudpartner.OffersOptions
+---@return table[]?
+---@return cloudpartner.Error?
+function Client:offers(options) end
+
+---@param id string
+---@param options? cloudpartner.OfferOptions
+---@return cloudpartner.Offer?
+---@return cloudpartner.Error?
+function Client:offer(id, options) end
+
+---@param id string
+---@param offer cloudpartner.Offer|string
+---@param options? cloudpartner.PutOptions
+---@return cloudpartner.Offer?
+---@return cloudpartner.Error?
+function Client:put_offer(id, offer, options) end
+
+---@param id string
+---@param f fun(offer: cloudpartner.Offer): boolean?
+---@param options? cloudpartner.UpdateOptions
+---@return cloudpartner.Offer?
+---@return cloudpartner.Error?
+function Client:update(id, f, options) end
+
+---@param offer string|string[]
+---@param options? cloudpartner.ReleaseOptions
+---@return cloudpartner.Released|cloudpartner.Plan|cloudpartner.Member[]|nil
+---@return cloudpartner.Error?
+function Client:release(offer, options) end
+
 ---@param method cloudpartner.Startable
 ---@param ... any what the method takes
 ---@return cloudpartner.Task
@@ -452,6 +606,22 @@ function cloudpartner.new(options) end
 ---@param options? cloudpartner.Source|cloudpartner.CredentialOptions
 ---@return cloudpartner.Credential
 function cloudpartner.credential(options) end
+
+-- An offer that is not the service's yet.
+---@param document string|table JSON text, or a table
+---@param id? string
+---@return cloudpartner.Offer
+function cloudpartner.offer(document, id) end
+
+-- The same table, which JSON has for an array from now on, also when it is empty.
+---@param list table
+---@return table
+function cloudpartner.array(list) end
+
+-- A value that is written as this JSON text; tostring() gives it.
+---@param text string
+---@return userdata
+function cloudpartner.raw(text) end
 
 -- An operation; with `wait = true` its last status.
 ---@param options cloudpartner.GoliveCall
