@@ -51,6 +51,17 @@ describe("a patch", function()
   end)
 end)
 
+describe("a raw value", function()
+  it("is edited like any other, whatever blanks are around it", function()
+    local o = offer '{"a":1}'
+    o:patch {
+      { op = "replace", path = "/a", value = cloudpartner.raw " {\n } " },
+      { op = "add", path = "/a/b", value = cloudpartner.raw "\t2 " },
+    }
+    assert.equal('{"a":{\n "b":2}}', o.json)
+  end)
+end)
+
 describe("an offer", function()
   local TEXT = [[
 {

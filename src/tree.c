@@ -347,9 +347,22 @@ static bool copy(cp_tree *tree, const cp_span *text, cp_span *copied) {
   return true;
 }
 
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Without the blanks around it: a value's first byte tells its kind. */
+static bool copy_value(cp_tree *tree, const cp_span *value, cp_span *copied) {
+  const char *start = value->at, *end = start + value->length;
+  while (start < end && is_blank(*start)) start++;
+  while (end > start && is_blank(end[-1])) end--;
+  const cp_span trimmed = span(start, end);
+  return copy(tree, &trimmed, copied);
+}
+
 bool cp_tree_replace(cp_tree *tree, cp_node *node, const cp_span *value) {
   cp_span copied;
-  if (!copy(tree, value, &copied)) return false;
+  if (!copy_value(tree, value, &copied)) return false;
   node->value = copied;
   node->inside = NULL;
   node->changed = false;
@@ -359,7 +372,7 @@ bool cp_tree_replace(cp_tree *tree, cp_node *node, const cp_span *value) {
 
 static cp_node *new_child(cp_tree *tree, cp_node *parent, const cp_span *value) {
   cp_node *node = cp_tree_alloc(tree, sizeof *node);
-  if (!node || !copy(tree, value, &node->value)) return NULL;
+  if (!node || !copy_value(tree, value, &node->value)) return NULL;
   node->parent = parent;
   return node;
 }
