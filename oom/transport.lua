@@ -124,11 +124,65 @@ local function get_tokens()
   shared:close()
 end
 
+-- Offers read, edited and put: an edit that somebody else was quicker than, a PUT that is
+-- settled by reading back, and images.
+local function edit_offers()
+  local text = '{"eTag":"e1","definition":{"plans":[{"planId":"p","n":636576975611768314,'
+    .. '"microsoft-azure-corevm.legacyOfferId":"x"}],"list":[ ]}}'
+  client = open {
+    publishers = { list '{"id":"contoso"}' },
+    o = { reply(200, text), reply(412), reply(200, text, { ETag = "e2" }), LOST,
+          reply(200, '{"definition":{"plans":[{"planId":"p","n":636576975611768314}],"list":[ 1]}}') },
+  }
+  assert(client:publishers()[1].id == "contoso")
+  local put = assert(client:update("o", function(offer) offer:append("/definition/list", 1) end))
+  assert(put:get "/definition/list/0" == 1 and put.document.definition.list[1] == 1)
+  local other = cloudpartner.offer { a = cloudpartner.array {}, b = { c = "d" } }
+  other:patch { { op = "copy", from = "/b", path = "/a/-" }, { op = "test", path = "/a/0/c", value = "d" } }
+  assert(#other:set("/b/e~1f", cloudpartner.raw "1"):remove("/b/c"):diff '{"b":{}}' == 2)
+  local _, warnings = put:add_image { plan = "p", version = "1.0.0", os_vhd_url = "https://a/b?sp=r" }
+  assert(#warnings == 3 and put:images("p")["1.0.0"])
+  put:remove_image { plan = "p", version = "1.0.0" }
+  client:close()
+end
+
+-- From draft to live, alone and in a group.
+local function release()
+  local function answers()
+    return {
+      status = { reply(200, '{"status":"neverPublished"}') },
+      submissions = { list(), list(), list(entry("a", "publish", "waitingForPublisherReview")) },
+      o = { reply(200, '{"a":1}') }, production = { reply(404) }, preview = { reply(404) },
+      publish = { reply(202, "", { Location = OFFERS .. "/operations/a" }) },
+      golive = { reply(202, "", { Location = OFFERS .. "/operations/b" }) },
+      a = { reply(200, '{"status":"waitingForPublisherReview"}') },
+      b = { reply(200, '{"status":"succeeded"}') },
+    }
+  end
+  client = open(answers())
+  local status = assert(client:release("o", {
+    on_progress = function() end, confirm = function() return true end, before_send = function() end,
+  }))
+  assert(status.phase == "live")
+  client:close()
+  client = open(answers())
+  local plans = assert(client:release({ "o", "x" }, { dry_run = true }))
+  assert(plans[1].status.next == "publish" and plans[2].error)
+  local task = client:start("release", { "o" }, { confirm = function() return false end })
+  task:hold()
+  client:step()
+  task:release()
+  task:cancel()
+  client:close()
+end
+
 local function work()
   go_live()
   get_tokens()
   be_refused()
   resume()
+  edit_offers()
+  release()
 end
 
 local function check()

@@ -93,9 +93,11 @@ void cp_check_edit(lua_State *L, const cp_editor *editor, const cp_edit *edit,
              lua_tostring(L, -1));
 }
 
+/* Room at once for about all of it: what grows is copied again and again. */
 static bool write_all(cp_editor *editor) {
   const cp_node *root = &editor->tree.root;
-  return cp_text_add(&editor->out, root->before.at, root->before.length) &&
+  return cp_text_reserve(&editor->out, root->value.length + editor->tree.added) &&
+         cp_text_add(&editor->out, root->before.at, root->before.length) &&
          cp_node_write(root, &editor->out) &&
          cp_text_add(&editor->out, root->after.at, root->after.length);
 }

@@ -85,6 +85,11 @@ static void repeat(cp_put *put, const cp_clock *clock, const cp_digest *digest) 
   put->phase = CP_PUT_WAIT;
 }
 
+static void doubt(cp_put *put, const cp_digest *digest) {
+  put->sent = digest->sent;
+  read_offer(put, CP_PUT_READ_BACK);
+}
+
 static void take_answer(cp_put *put, const cp_clock *clock, const cp_digest *digest) {
   cp_code code = code_of(put, digest);
   if (cp_retry_may_submit(digest))
@@ -92,7 +97,7 @@ static void take_answer(cp_put *put, const cp_clock *clock, const cp_digest *dig
   else if (code == CP_CODE_NONE)
     put->phase = CP_PUT_DONE;
   else if (cp_retry_is_unclear(digest))
-    read_offer(put, CP_PUT_READ_BACK);
+    doubt(put, digest);
   else if (code == CP_CODE_PRECONDITION_FAILED && put->edited > 0 &&
            put->edited < CP_EDITS_MAX)
     read_offer(put, CP_PUT_READ);
@@ -119,7 +124,7 @@ static void take_proof(cp_put *put, const cp_clock *clock, const cp_digest *dige
   if (same)
     put->phase = CP_PUT_DONE;
   else if (put->read.phase == CP_READ_DONE || put->read.phase == CP_READ_FAILED)
-    fail(put, ok ? CP_CODE_AMBIGUOUS : CP_CODE_NONE, CP_SENT_MAYBE);
+    fail(put, ok ? CP_CODE_AMBIGUOUS : CP_CODE_NONE, put->sent);
 }
 
 static void take(void *self, const cp_clock *clock, const cp_digest *digest) {

@@ -14,11 +14,15 @@ local function cell(row, exchange, way)
   return expected and { row = row, exchange = exchange, way = way, expected = expected }
 end
 
+--- Those of a PUT: itself, and reading back.
+cells.of_put = { "put", "back" }
+
 --- The cells of these rows: each has its `row`, `exchange`, `way` and what is `expected`.
-function cells.of(rows)
+-- @param exchanges by default those of a go live
+function cells.of(rows, exchanges)
   local list = {}
   for _, row in ipairs(rows) do
-    for _, exchange in ipairs(cells.exchanges) do
+    for _, exchange in ipairs(exchanges or cells.exchanges) do
       for _, way in ipairs(cells.ways) do
         list[#list + 1] = cell(row, exchange, way) or nil
       end
