@@ -256,6 +256,25 @@ describe("under cqueues", function()
     assert.truthy(seen >= 2)
   end)
 
+  it("offers are edited and released, with functions that yield", function()
+    local client, results = new_client(), nil
+    run(function()
+      assert(client:update("spec-edit", function(offer)
+        cqueues.sleep(0.01)
+        offer:set("/definition/displayText", "edited")
+      end))
+      results = assert(client:release({ "spec-edit", "spec-other" }, {
+        interval = 0.05, min_interval = 0.02,
+        confirm = function()
+          cqueues.sleep(0.01)
+          return true
+        end,
+      }))
+    end)
+    for _, result in ipairs(results) do assert.equal("live", result.status.phase) end
+    assert.equal(1, service.count("submissions", "spec-edit"))
+  end)
+
   it("a function of the caller's may use the client", function()
     local client = new_client()
     local inner

@@ -480,6 +480,26 @@ describe("under luv", function()
     end)
   end)
 
+  it("offers are edited and released, with functions that yield", function()
+    local client, results = new_client(), nil
+    spawn(function()
+      assert(client:update("spec-edit", function(offer)
+        sleep(10)
+        offer:set("/definition/displayText", "edited")
+      end))
+      results = assert(client:release({ "spec-edit", "spec-other" }, {
+        interval = 0.05, min_interval = 0.02,
+        confirm = function()
+          sleep(10)
+          return true
+        end,
+      }))
+    end)
+    run()
+    for _, result in ipairs(results) do assert.equal("live", result.status.phase) end
+    assert.equal(1, service.count("submissions", "spec-edit"))
+  end)
+
   describe("start", function()
     it("calls back once, from the loop", function()
       local client, calls, inside = new_client(), {}, true

@@ -108,6 +108,29 @@ describe("resty", function()
     assert.same({ 1, "POST" }, answer)
   end)
 
+  it("edits offers and takes them from draft to live, with functions that yield", function()
+    start {}
+    local answer = server.run([[
+      local put = assert(client:update("spec-resty-a", function(offer)
+        ngx.sleep(0.01)
+        offer:set("/definition/displayText", "edited")
+      end))
+      local asked = 0
+      local results = assert(client:release({ "spec-resty-a", "spec-resty-b" }, {
+        interval = 0.1, min_interval = 0.05,
+        confirm = function()
+          ngx.sleep(0.01)
+          asked = asked + 1
+          return true
+        end,
+        on_progress = function() ngx.sleep(0) end,
+      }))
+      local live = assert(client:offer("spec-resty-a", { slot = "production" }))
+      return results[1].status.phase, results[2].status.phase, asked,
+        live:get "/definition/displayText", #live:diff(put) ]])
+    assert.same({ "live", "live", 2, "edited", 0 }, answer)
+  end)
+
   it("stalls nobody while an answer is awaited", function()
     start {}
     service.order { path_contains = "spec-slow", delay = 2 }
