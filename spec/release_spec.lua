@@ -44,6 +44,8 @@ local function new_service(slots, operations)
   end
 
   function service.submit(kind)
+    local newest = service.operations[1]
+    if newest and newest.state == "running" then return reply(409) end
     local text = kind == "publish" and service.slots.draft or service.slots.preview
     local operation = { id = kind .. #service.operations + 1, kind = kind, state = "running",
       text = text }
@@ -368,6 +370,71 @@ describe("release", function()
     local err = fails("canceled", task:result())
     assert.equal("publish1", err.operation.id)
     assert.equal("yes", err.sent)
+  end)
+end)
+
+-- Numbers in [0, 1) that are the same under every Lua (Park and Miller's).
+local function random_from(seed)
+  local state = seed
+  for _ = 1, 3 do state = state * 16807 % 2147483647 end
+  return function()
+    state = state * 16807 % 2147483647
+    return state / 2147483647
+  end
+end
+
+-- What may go wrong with an exchange, by chance; a POST may have been taken all the same.
+local function faults_of(service, random)
+  local function lost() return { nil, "reset", "network" } end
+  local function answered(status) return { reply(status, "", { ["Retry-After"] = "1" }) } end
+  return function(name)
+    local chance, kind = random(), name:match "^POST (%w+)"
+    if chance > 0.25 then return nil end
+    if kind and chance < 0.12 then service.submit(kind) end
+    if chance < 0.06 then return lost() end
+    if chance < 0.09 then return { reply(500) } end
+    if chance < 0.12 then return { reply(202) } end
+    if chance < 0.16 then return { nil, "unreachable", "connect" } end
+    if chance < 0.2 then return answered(429) end
+    return kind and answered(503) or lost()
+  end
+end
+
+-- Begins it anew, and ends it again at some exchange, until it has come to its end.
+local function release_in_pieces(service, random)
+  for attempt = 1, 100 do
+    local left = attempt < 20 and math.floor(random() * 30) or math.huge
+    local client = client_of(service, { transport = function(request)
+      left = left - 1
+      return service.transport(request)
+    end })
+    local task = client:start("release", "o", { reconcile = 20, timeout = 86400 })
+    repeat client:step(1e6) until task:done() or left < 0
+    if task:done() and task:result() then return attempt end
+    client:close()
+  end
+end
+
+describe("a release that is ended at random, under random faults,", function()
+  it("is live in the end, with one publish and one go live", function()
+    local attempts, struck = 0, 0
+    for seed = 1, 500 do
+      local random = random_from(seed)
+      local service = new_service { draft = '{"n":' .. seed .. "}" }
+      local fault = faults_of(service, random)
+      service.fault = function(name)
+        local result = fault(name)
+        if result then struck = struck + 1 end
+        return result
+      end
+      attempts = attempts + assert(release_in_pieces(service, random), "seed " .. seed)
+      assert.equal(service.slots.draft, service.slots.production)
+      local kinds = {}
+      for i, operation in ipairs(service.operations) do kinds[i] = operation.kind end
+      assert.same({ "golive", "publish" }, kinds, "seed " .. seed)
+    end
+    assert.is_true(attempts > 1000, attempts .. " attempts")
+    assert.is_true(struck > 1000, struck .. " faults")
   end)
 end)
 

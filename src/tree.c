@@ -470,7 +470,6 @@ void cp_tree_remove(cp_node *node) {
   *(node->previous ? &node->previous->next : &inside->first) = node->next;
   *(node->next ? &node->next->previous : &inside->last) = node->previous;
   inside->count--;
-  inside->blanks = (cp_span){0};
   mark_changed(parent);
 }
 
