@@ -295,6 +295,17 @@ describe("release", function()
     assert.equal("publish1", err.operation.id)
   end)
 
+  it("does not take its publish for the go live that was refused", function()
+    local service = new_service { draft = "{}" }
+    service.fault = function(name)
+      if name == "POST golive" then return { reply(403, '{"error":{"message":"no"}}') } end
+    end
+    local err = fails("forbidden", client_of(service):release "o")
+    assert.is_nil(err.operation)
+    assert.equal("preview", err.phase)
+    assert.equal("golive", err.intent.kind)
+  end)
+
   it("has an intent in its error when it is not known what became of the POST", function()
     local service = new_service { draft = "{}" }
     service.fault = function(name)
@@ -342,6 +353,13 @@ describe("release", function()
       fails({ "deadline", "server_error" }, client_of(service):release("o", { timeout = 30 }))
       assert.is_true(#service.asked < 12)
     end
+  end)
+
+  it("polls a last time at its timeout", function()
+    local service = new_service { draft = "{}", preview = "{}" }
+    local polls = { "running", "running", "succeeded" } -- after 0, 60 and 100 seconds
+    service.move = function(operation) operation.state = table.remove(polls, 1) end
+    assert.equal("live", assert(client_of(service):release("o", { timeout = 100 })).phase)
   end)
 
   it("sends the addresses with what it submits", function()
