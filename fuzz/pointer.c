@@ -277,7 +277,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   assert((begun == CP_TREE_OK) == good);
   for (int i = 0; good && i < EDITS_MAX && (line = at) < text - 1; i++) {
     at = strchr(line, '\n') + 1;
-    if (at - line > 1 && *line != '\t') take_line(&tree, &model, line, (size_t)(at - line - 1));
+    if (at - line > 1 && *line != '\t')
+      take_line(&tree, &model, line, (size_t)(at - line - 1));
   }
   if (good) check_result(&tree, &model);
   if (good) free_value(&model);
