@@ -24,7 +24,7 @@ static void check_number(double number, double limit) {
 /* Some states are of a step only. */
 static void check_status(const cp_digest *digest) {
   assert(digest->state < CP_BLOCKED);
-  assert(!digest->entries && !digest->entry_count && !digest->ids);
+  assert(!digest->entries && !digest->entry_count && !digest->texts);
   check_number(digest->publishing_version, 1e15);
   check_number(digest->offer_version, 1e15);
   assert(digest->publishing_version == floor(digest->publishing_version));
@@ -43,7 +43,7 @@ static const char *check_entry(const cp_entry *entry, const char *id) {
 }
 
 static void check_list(const cp_digest *digest) {
-  const char *id = digest->ids;
+  const char *id = digest->texts;
   assert(digest->understood || digest->entry_count == 0);
   for (size_t i = 0; i < digest->entry_count; i++)
     id = check_entry(&digest->entries[i], id);

@@ -332,6 +332,53 @@ describe("the caller's functions", function()
   end)
 end)
 
+describe("a clock of the caller's", function()
+  -- Calls `f` at its call number `at`, and tells how often it was called.
+  local function clock(at, f)
+    local count = 0
+    return function()
+      count = count + 1
+      if count == at then f() end
+      return 1500000000
+    end, function() return count end
+  end
+
+  it("may cancel and close whatever it is called for", function()
+    for _, method in ipairs { "close", "cancel" } do
+      for at = 1, 12 do
+        local client
+        local now = clock(at, function()
+          if not client then return end
+          if method == "close" then return client:close() end
+          for _, task in ipairs(client:tasks()) do task:cancel() end
+        end)
+        client = client_of { now = now, log = function() end, token = function() return "t", 9 end }
+        pcall(async.run, client, list)
+        client:close()
+      end
+    end
+  end)
+
+  it("may close the client of a task that was left alone in the middle", function()
+    local client, armed
+    client = client_of { token = function() return "t", 9 end, now = function()
+      if armed then
+        armed = false
+        client:close()
+      end
+      return 1500000000
+    end }
+    local task = client:start("operations", "spec-offer")
+    task:hold()
+    client:step()
+    assert.is_true(task:wanted())
+    task:release()
+    armed = true
+    pcall(client.step, client)
+    assert.equal("canceled", select(2, task:result()).code)
+  end)
+end)
+
 describe("async.wrap", function()
   it("serves an await that polls, and one that is told", function()
     local client = client_of { token = function() coroutine.yield() return "secret", 60 end }

@@ -586,4 +586,22 @@ describe("a credential", function()
     assert.equal(200, seen[2].response.status)
     assert.equal(("*"):rep(50), cjson.decode(seen[2].response.body).access_token)
   end)
+
+  it("may be closed with its client by the observer that is shown its exchange", function()
+    for _, method in ipairs { "close", "cancel" } do
+      local client
+      client = cloudpartner.new {
+        publisher = "contoso", retries = 0,
+        credential = { tenant_id = "t", client_id = "c", client_secret = "a-secret" },
+        transport = function() return { status = 200, body = '{"access_token":"abc","expires_in":3600}' } end,
+      }
+      client:observe(function()
+        if method == "close" then return client:close() end
+        for _, task in ipairs(client:tasks()) do task:cancel() end
+      end)
+      local result, err = client:offer_status "o"
+      assert.is_nil(result)
+      assert.equal("canceled", err.code)
+    end
+  end)
 end)

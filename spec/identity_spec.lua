@@ -171,15 +171,14 @@ describe("a credential", function()
   end)
 
   it("is renewed while the old token serves, and nobody waits for that", function()
-    service.tokens { life = 2 }
+    service.tokens { life = 4 }
     local one = client(application())
     assert(one:offer_status(OFFER))
     service.tokens { delay = 0.5, life = 100 }
-    calls.poll(-1, 1.15)
+    calls.poll(-1, 2.1)
     live.within(0.4, function() assert(one:offer_status(OFFER)) end)
-    live.await(function() return tokens().at_once == 1 end)
-    live.await(function() return tokens().at_once == 0 end)
-    calls.poll(-1, 0.6) -- the first one's end
+    live.await(function() return tokens().asked == 2 and tokens().at_once == 0 end)
+    calls.poll(-1, 1.6) -- the first one's end
     assert(one:offer_status(OFFER))
     assert.equal(2, tokens().asked)
     assert.equal(0, service.state().unauthorized)

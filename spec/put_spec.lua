@@ -118,6 +118,8 @@ describe("reading", function()
     assert.equal('W/"x"', client:offer("o").etag)
     client = open { read '{"eTag":"y"}' }
     assert.equal("y", client:offer("o").etag)
+    client = open { read('{"etag":"body"}', "") }
+    assert.equal("body", client:offer("o").etag)
     client = open { read '{"etag":7}' }
     assert.is_nil(client:offer("o").etag)
   end)
@@ -251,6 +253,7 @@ describe("put_offer", function()
       assert.equal("maybe", err.sent)
       assert.is_false(err.retryable)
       assert.is_nil(err.intent)
+      assert.truthy(tostring(err):find("compare client:offer", 1, true))
       assert.equal("PUT GET", methods_of(asked))
     end
   end)
@@ -329,6 +332,50 @@ describe("update", function()
     assert.equal(403, err.http_status)
     assert.truthy(err.message:find("not yours", 1, true))
     assert.equal("no", err.sent)
+  end)
+
+  it("says of a part that was not sent that it was not", function()
+    local client = open { read('{"n":1}', "e1"), reply(412), reply(503, "", { ["Retry-After"] = "40" }) }
+    local err = fails({ "deadline", "server_error" }, client:update("o", bump, { timeout = 30 }))
+    assert.equal("no", err.sent)
+    local tokens = 0
+    client = open({ read('{"n":1}', "e1"), reply(412, '{"error":{"code":"Etag"}}') }, {
+      token = function()
+        tokens = tokens + 1
+        if tokens > 2 then return nil, "no token now" end
+        return "secret"
+      end,
+    })
+    err = fails("credential", client:update("o", bump))
+    assert.is_nil(err.http_status)
+    assert.is_nil(err.service_code)
+    assert.truthy(err.message:find("no token now", 1, true))
+  end)
+
+  it("has as many repetitions for each edit", function()
+    local client, asked = open({ read('{"n":1}', "e1"), unsent, reply(412), read('{"n":1}', "e2"),
+      unsent, reply(200) }, { retries = 1 })
+    assert(client:update("o", bump))
+    assert.equal("GET PUT PUT GET PUT PUT", methods_of(asked))
+  end)
+
+  it("tells of nothing left out where nothing was put", function()
+    local seen
+    local client = open { read('{"microsoft-azure-corevm.legacyOfferId":1,"n":1}', "e1"), reply(412),
+      read('{"n":1}', "e2") }
+    local put = assert(client:update("o", function(o)
+      seen = o
+      if o.etag == "e2" then return false end
+      bump(o)
+    end))
+    assert.is_nil(seen.left_out)
+    assert.is_nil(put.left_out)
+  end)
+
+  it("raises for an etag that could not be sent", function()
+    local client, asked = open {}
+    raises("update: an etag", client.update, client, "o", bump, { if_match = "" })
+    assert.equal(0, #asked)
   end)
 
   it("raises for what is no function", function()

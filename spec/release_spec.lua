@@ -378,6 +378,100 @@ describe("release", function()
     raises("offer must be a string", client.release, client)
   end)
 
+  it("speaks of its own failure when it has no token for what comes next", function()
+    local service, fail = new_service { draft = "{}" }, false
+    service.fault = function(name)
+      if name == "POST publish" then fail = true end
+      if name == "operations" then return { reply(403, '{"error":{"message":"not yours"}}') } end
+    end
+    local client = client_of(service, { token = function()
+      if not fail then return "secret" end
+      fail = false
+      return nil, "no token now"
+    end })
+    local err = fails("forbidden", client:release "o")
+    assert.equal(403, err.http_status)
+    assert.truthy(err.message:find("not yours", 1, true))
+  end)
+
+  it("claims nothing of a go live that was not sent", function()
+    local service = new_service { draft = "{}" }
+    local client, task = client_of(service), nil
+    task = client:start("release", "o", { confirm = function()
+      task:cancel()
+      return true
+    end })
+    repeat client:step(60) until task:done()
+    local err = fails("canceled", task:result())
+    assert.equal("publish1", err.operation.id)
+    assert.is_nil(err.intent)
+    for _, asked in ipairs(service.asked) do assert.not_equal("POST golive", asked) end
+    service = new_service { draft = "{}", preview = "{}" }
+    service.fault = function(name)
+      local looked = service.asked[#service.asked - 1] == "preview"
+      if name == "submissions" and looked then return { reply(503, "", { ["Retry-After"] = "40" }) } end
+    end
+    err = fails("deadline", client_of(service):release("o", { timeout = 30 }))
+    assert.equal("no", err.sent)
+    assert.is_nil(err.intent)
+  end)
+
+  it("does not ask for what there is no time left to do", function()
+    local service, asked = new_service { draft = "{}" }, false
+    local polls = { "running", "waitingForPublisherReview" } -- after 0 and 30 seconds
+    service.move = function(operation) operation.state = table.remove(polls, 1) end
+    local err = fails("deadline", client_of(service):release("o", {
+      timeout = 30, confirm = function() asked = true return true end,
+    }))
+    assert.is_false(asked)
+    assert.equal("publish1", err.operation.id)
+    assert.equal("preview", err.phase)
+    assert.equal("yes", err.sent)
+  end)
+
+  it("says of what it follows that it was sent", function()
+    local service = new_service({ draft = "{}" }, { { id = "p", kind = "publish", state = "running" } })
+    service.way = { "running" }
+    local client = client_of(service)
+    local task = client:start("release", "o")
+    repeat client:step() until service.asked[#service.asked] == "operations"
+    task:cancel()
+    local err = fails("canceled", task:result())
+    assert.equal("yes", err.sent)
+    assert.equal("p", err.operation.id)
+  end)
+
+  it("goes live once, though its POST was unclear and the service adds to what is live", function()
+    local service, posts = new_service { draft = '{"a":1}' }, 0
+    service.fault = function(name)
+      if name == "production" and service.slots.production then
+        return { reply(200, '{"a":1,"publishedTime":"x"}') }
+      end
+      if name == "POST golive" then
+        posts = posts + 1
+        service.submit "golive"
+        return { nil, "reset", "network" }
+      end
+    end
+    assert.equal("live", assert(client_of(service):release "o").phase)
+    assert.equal(1, posts)
+  end)
+
+  it("has no end by itself when none is asked for", function()
+    local service = new_service { draft = "{}" }
+    service.way = { "running" }
+    local time = 1500000000
+    local client = client_of(service, { now = function() return time end,
+      sleep = function(seconds) time = time + seconds end })
+    local task = client:start("release", "o", { timeout = math.huge, interval = 3600 })
+    while time < 1500000000 + 8 * 86400 do
+      client:step(3600)
+      time = time + 3600
+    end
+    assert.is_false(task:done())
+    client:close()
+  end)
+
   it("is canceled at any moment, and says what goes on", function()
     local service = new_service { draft = "{}" }
     service.way = { "running" }
@@ -421,7 +515,7 @@ end
 -- Begins it anew, and ends it again at some exchange, until it has come to its end.
 local function release_in_pieces(service, random)
   for attempt = 1, 100 do
-    local left = attempt < 20 and math.floor(random() * 30) or math.huge
+    local left = attempt < 20 and math.floor(random() * 24) or math.huge
     local client = client_of(service, { transport = function(request)
       left = left - 1
       return service.transport(request)
@@ -451,7 +545,7 @@ describe("a release that is ended at random, under random faults,", function()
       for i, operation in ipairs(service.operations) do kinds[i] = operation.kind end
       assert.same({ "golive", "publish" }, kinds, "seed " .. seed)
     end
-    assert.is_true(attempts > 1000, attempts .. " attempts")
+    assert.is_true(attempts > 800, attempts .. " attempts")
     assert.is_true(struck > 1000, struck .. " faults")
   end)
 end)
@@ -514,10 +608,55 @@ describe("several offers", function()
     task:cancel()
     fails("canceled", task:result())
     assert.equal(0, #client:tasks())
+    local err = select(2, task:result())
+    assert.equal("spec-f", err.details[2].offer)
+    fails("canceled", nil, err.details[2].error)
     local other = client:start("release", { "spec-e", "spec-f" }, quick)
     client:step()
     client:close()
     fails("canceled", other:result())
+  end)
+
+  it("say when canceled what of them was sent", function()
+    local service_of_one, client, task = new_service { draft = "{}", preview = "{}" }, nil, nil
+    service_of_one.fault = function(name) if name == "POST golive" then task:cancel() end end
+    client = client_of(service_of_one)
+    task = client:start("release", { "o" })
+    repeat client:step(60) until task:done()
+    local err = fails("canceled", task:result())
+    assert.equal("maybe", err.sent)
+    assert.equal("golive", err.details[1].error.intent.kind)
+  end)
+
+  it("end as canceled when the clock of their group raises", function()
+    local armed, members = false, nil
+    local client = client_of(new_service { draft = "{}" }, { now = function()
+      if armed then error "no clock" end
+      return 1500000000
+    end })
+    local task = client:start("release", { "o" })
+    members = client:tasks()
+    armed = true
+    client:step()
+    armed = false
+    assert.is_true(task:done())
+    for _, member in ipairs(members) do
+      local ok, result, err = pcall(member.result, member)
+      assert.is_true(not ok or (result == nil and err.code == "canceled"))
+    end
+  end)
+
+  it("have operations that await, also in a plan", function()
+    local async = require "cloudpartner.async"
+    local client = service.client()
+    service.configure("spec-plan", { duration = 1e6 })
+    assert(client:golive "spec-plan")
+    local results = async.run(client, function(wrapped)
+      local plan = assert(wrapped:release({ "spec-plan" }, { dry_run = true }))[1].status
+      assert.not_equal(getmetatable(client:operations("spec-plan")[1]), getmetatable(plan.operation))
+      return plan.next
+    end)
+    assert.equal("follow", results[1][1], tostring(results[1].error))
   end)
 
   it("have what one of their functions raises as the error of that one", function()

@@ -310,7 +310,8 @@ static void digest_offer(const cp_text *body, cp_digest *digest) {
   cp_json_text etag = {0};
   cp_json_begin(&json, cp_text_get(body), body->length);
   digest->understood = read_offer(&json, &etag);
-  if (digest->etag || !digest->understood || !etag.length) return;
+  if (digest->etag && digest->etag_length) return;
+  if (!digest->understood || !etag.length) return;
   digest->etag = digest->texts = cp_calloc(etag.length);
   if (digest->texts)
     digest->etag_length = cp_json_unescape(&etag, digest->texts);

@@ -224,6 +224,7 @@ static void stop_tasks(lua_State *L, int env) {
     cp_task_abandon(task);
     cp_task_release_bearer(task);
     cp_task_end(&task->client->tasks, &task->task, CP_CODE_CANCELED);
+    task->function = CP_FUNCTION_NONE;
     if (task->client->sharer.credential)
       cp_credential_forsake(task->client->sharer.credential, task);
   }

@@ -3,6 +3,7 @@
 */
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lua_call.h"
@@ -133,14 +134,17 @@ static bool fail_by_credential(drive *d, const char *reason) {
   return true;
 }
 
-/* Shows an observer the exchange for a token that has ended; false when it raised. */
+/*
+** Shows an observer the exchange for a token that has ended; false when it raised, or has
+** ended the task.
+*/
 static bool show_renewal(lua_State *L, drive *d) {
   cp_credential *credential = credential_of(d);
   if (!d->client->has_observer || !credential->unobserved) return true;
   credential->unobserved = false;
   bool ok = cp_observe_renewal(L, d->env, credential, &d->clock);
   if (!ok) raise(L, d);
-  return read_clock(L, d) && ok;
+  return read_clock(L, d) && ok && d->task->task.stage != CP_STAGE_ENDED;
 }
 
 /* The task has a token from now on, whatever becomes of the credential's. */
@@ -384,6 +388,7 @@ static bool resume(lua_State *L, drive *d) {
     return take(L, d, &came);
   }
   if (d->task->function == CP_FUNCTION_NONE) return true;
+  if (d->task->task.stage == CP_STAGE_ENDED) return true;
   if (!d->task->calling) return call(L, d, (cp_function)d->task->function);
   lua_pushnil(L);
   lua_pushliteral(L, "the coroutine that made this call is gone");
@@ -449,15 +454,17 @@ void cp_drive_task(lua_State *L, int env, cp_lua_task *task, bool answered) {
 }
 
 static int raise_fault(lua_State *L, cp_text *fault) {
-  lua_pushstring(L, fault->length ? fault->data : "not enough memory");
+  char line[200];
+  snprintf(line, sizeof line, "%s", fault->length ? fault->data : "not enough memory");
   cp_text_free(fault);
-  return lua_error(L);
+  return luaL_error(L, "%s", line);
 }
 
 /* With the environment and the drive on the stack. */
 static int protected_push(lua_State *L) {
   drive *d = lua_touserdata(L, 2);
   d->clock = cp_client_clock(L, 1, d->client);
+  if (d->task->function == CP_FUNCTION_NONE) return luaL_error(L, "the task has ended");
   bool sends = d->task->function == CP_FUNCTION_TRANSPORT;
   bool asks = d->task->function == CP_FUNCTION_ASK;
   cp_text fault = {0};

@@ -8,6 +8,7 @@
 #include "grant.h"
 #include "lua_document.h"
 #include "lua_operation.h"
+#include "lua_start.h"
 #include "plain.h"
 
 #define CP_ERROR "cloudpartner.error"
@@ -39,7 +40,7 @@ static const char *happened(cp_code code) {
     case CP_CODE_CONFLICT:
       return "another operation runs on this offer; nothing was sent";
     case CP_CODE_UNTRUSTED_URL: return "a URL that is not on the endpoint's origin";
-    case CP_CODE_AMBIGUOUS: return "the offer's list does not tell whether it was taken";
+    case CP_CODE_AMBIGUOUS: return "nothing tells whether it was taken";
     case CP_CODE_PROTOCOL: return "an answer that can't be understood";
     case CP_CODE_TOO_LARGE: return "an answer over max_body";
     case CP_CODE_NETWORK: return "this process was forked: its parent goes on with it";
@@ -241,6 +242,33 @@ static void set_subject(lua_State *L, int env, int error, const cp_lua_task *tas
   }
 }
 
+/* Where no list tells what became of it. */
+static void set_own_advice(lua_State *L, int error, const cp_task *task) {
+  if (task->machine != &cp_put_machine || task->outcome.code != CP_CODE_AMBIGUOUS) return;
+  lua_pushliteral(L, "the service may have stored it: compare client:offer with what was "
+                     "put before putting it again");
+  lua_setfield(L, error, "advice");
+}
+
+/* A group that was ended: what became of each, and whether anything of it was sent. */
+static void set_members(lua_State *L, int env, int error, const cp_lua_task *group) {
+  if (group->result != CP_RESULT_GROUP) return;
+  cp_sent sent = CP_SENT_NO;
+  cp_push_members(L, env, group);
+  int members = lua_gettop(L);
+  for (int i = 1; i <= (int)lua_rawlen(L, members); i++) {
+    lua_rawgeti(L, members, i);
+    const cp_lua_task *member = lua_touserdata(L, -1);
+    if (member->task.outcome.sent > sent) sent = member->task.outcome.sent;
+    lua_pop(L, 1);
+  }
+  lua_pushstring(L, cp_sent_name(sent));
+  lua_setfield(L, error, "sent");
+  cp_push_group_result(L, env, group);
+  lua_setfield(L, error, "details");
+  lua_settop(L, error);
+}
+
 /* How far a release had come. */
 static void set_phase(lua_State *L, int error, const cp_task *task) {
   if (task->machine != &cp_release_machine) return;
@@ -266,6 +294,8 @@ void cp_push_error(lua_State *L, int env, const cp_lua_task *task) {
   set_candidates(L, error, &task->task);
   set_subject(L, env, error, task);
   set_phase(L, error, &task->task);
+  set_own_advice(L, error, &task->task);
+  set_members(L, env, error, task);
 }
 
 /*

@@ -121,7 +121,8 @@ void cp_note_calls(lua_State *L, const cp_lua_task *task, int options) {
     any = any || !lua_isnil(L, -1);
     lua_setfield(L, -2, names[i]);
   }
-  if (any) cp_task_note(L, env, "calls", task);
+  if (!any) lua_pushnil(L); /* in the place of what another left at this address */
+  cp_task_note(L, env, "calls", task);
   lua_settop(L, top);
 }
 

@@ -124,6 +124,11 @@ static const char *check_offer_text(lua_State *L, int index, size_t *length) {
   return text;
 }
 
+static void check_etag(lua_State *L, const char *etag, const char *name) {
+  if (etag && !cp_is_etag(etag, strlen(etag)))
+    luaL_error(L, "%s: an etag must not be empty or hold control characters", name);
+}
+
 /* The etag that a PUT sends: as asked for, or the one that was read with this offer. */
 static void take_condition(lua_State *L, cp_task *task) {
   int top = lua_gettop(L);
@@ -139,8 +144,7 @@ static void take_condition(lua_State *L, cp_task *task) {
     luaL_error(L, "put_offer: this offer has no etag: read it with client:offer, or give "
                   "if_match = '*' to overwrite whatever is there, or create = true where "
                   "nothing is");
-  if (given && !cp_is_etag(given, strlen(given)))
-    luaL_error(L, "put_offer: an etag must not be empty or hold control characters");
+  check_etag(L, given, "put_offer");
   if (!creates) task->if_match = cp_keep(L, given);
   lua_settop(L, top);
 }
@@ -181,6 +185,8 @@ int cp_start_update(lua_State *L) {
   if (!lua_isfunction(L, 3))
     luaL_error(L, "bad argument 'f': a function expected, not %s", luaL_typename(L, 3));
   cp_options_check(L, 4, CP_FOR_UPDATE | CP_FOR_CALL);
+  check_etag(L, cp_option_string(L, 4, "if_match"), "update");
+  lua_pop(L, 1);
   cp_lua_task *task = cp_new_offer_task(L, "update", CP_RESULT_OFFER, 4);
   int top = lua_gettop(L), env = cp_push_env(L, 1);
   lua_createtable(L, 0, 3);

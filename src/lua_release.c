@@ -40,7 +40,7 @@ static cp_lua_task *start_one(lua_State *L, cp_task *group) {
   cp_task *of = &task->task;
   cp_take_emails(L, of, 3);
   double now = cp_client_now(L, cp_push_env(L, 1), task->client);
-  if (!(of->deadline < INFINITY)) of->deadline = now + PATIENCE;
+  if (!cp_option_given(L, 3, "timeout")) of->deadline = now + PATIENCE;
   cp_release_policy policy = read_policy(L);
   cp_note_calls(L, task, 3);
   lua_settop(L, top);
@@ -169,6 +169,7 @@ void cp_push_release_result(lua_State *L, int env, const cp_lua_task *task) {
     return;
   }
   cp_push_status(L, task);
+  if (lua_isnil(L, -1)) return;
   lua_pushstring(L, cp_phase_name(release->phase));
   lua_setfield(L, -2, "phase");
 }

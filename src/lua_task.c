@@ -94,6 +94,9 @@ void cp_task_begin(lua_State *L, cp_lua_task *task) {
   lua_settop(L, top);
   if (cp_tasks_add(&task->client->tasks, &task->task)) return;
   task->task.stage = CP_STAGE_ENDED;
+  env = cp_push_env(L, top);
+  lua_pushnil(L);
+  cp_task_note(L, env, "tasks", task);
   luaL_error(L, "not enough memory");
 }
 
@@ -131,7 +134,8 @@ static void stop_members(lua_State *L, int env, cp_lua_task *group, cp_code code
     lua_rawgeti(L, top + 1, i);
     cp_lua_task *member = lua_touserdata(L, -1);
     member->task.group = NULL;
-    if (member->task.stage != CP_STAGE_ENDED) cp_task_stop(L, env, member, code);
+    if (member->task.stage != CP_STAGE_ENDED)
+      cp_task_stop(L, env, member, code == CP_CODE_NONE ? CP_CODE_CANCELED : code);
     lua_settop(L, top + 1);
   }
   lua_settop(L, top);

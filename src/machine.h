@@ -41,7 +41,7 @@ typedef struct cp_todo {
       cp_endpoint endpoint;
       const cp_operation *of; /* whose ids or URL */
       double limit; /* by cp_clock.now: then it is given up; 0: as its options say */
-      bool anew;    /* what was answered before this explains nothing any more */
+      bool anew; /* a part begins: what was answered before explains nothing any more */
     } send;
     struct {
       double until; /* by cp_clock.now */

@@ -42,6 +42,7 @@ static void read(cp_put *put, const cp_clock *clock, cp_todo *todo) {
 
 static void edit(cp_put *put, cp_todo *todo) {
   put->edited++;
+  put->repetitions = 0;
   put->phase = CP_PUT_SEND;
   cp_todo_call(todo, CP_CALL_EDIT);
 }

@@ -46,9 +46,10 @@ const cp_submission *cp_release_submission(const cp_release *release) {
   return release->stage == CP_RELEASE_SUBMIT ? &release->as.submission : NULL;
 }
 
-static void fail(cp_release *release, cp_code code) {
+static void fail(cp_release *release, cp_code code, cp_sent sent) {
   release->stage = CP_RELEASE_FAILED;
   release->code = code;
+  release->sent = sent;
 }
 
 /* Parts */
@@ -81,10 +82,10 @@ static void submit(cp_release *release, cp_kind kind) {
   release->anew = true;
 }
 
-static void watch(cp_release *release, const cp_clock *clock) {
+static void watch(cp_release *release, const cp_clock *clock, bool followed) {
   end_part(release);
   release->stage = CP_RELEASE_WATCH;
-  release->followed = release->operation->adopted;
+  release->followed = followed;
   release->phase =
       release->operation->kind == CP_GOLIVE ? CP_PHASE_GOLIVE : CP_PHASE_PUBLISH;
   release->anew = true;
@@ -101,11 +102,28 @@ static void go_on(cp_release *release) {
         release->phase == CP_PHASE_LIVE ? CP_RELEASE_DONE : CP_RELEASE_CONFIRM;
 }
 
+/*
+** What was found in the list after an unclear POST is this release's own: its id is new.
+** What ran before the POST is not.
+*/
+static void follow_submitted(cp_release *release, const cp_clock *clock) {
+  bool sent = release->as.submission.sent != CP_SENT_NO;
+  watch(release, clock, release->operation->adopted && !sent);
+}
+
 /* What now? */
 
-static void confirm(cp_release *release, cp_todo *todo) {
-  submit(release, CP_GOLIVE);
+static void tell_failure(const cp_release *release, cp_todo *todo) {
+  cp_todo_failed(todo, release->code, release->sent, false);
+}
+
+/* There is no use in asking when there is no time left to do it. */
+static void confirm(cp_release *release, const cp_clock *clock, cp_todo *todo) {
+  release->stage = CP_RELEASE_CONFIRMED;
   cp_todo_call(todo, CP_CALL_CONFIRM);
+  if (clock->now < release->deadline) return;
+  fail(release, CP_CODE_DEADLINE, release->operation->url ? CP_SENT_YES : CP_SENT_NO);
+  tell_failure(release, todo);
 }
 
 static void report(cp_release *release, cp_todo *todo) {
@@ -128,17 +146,18 @@ static bool ask_part(cp_release *release, const cp_clock *clock, cp_todo *todo) 
 
 static void next(void *self, const cp_clock *clock, cp_todo *todo) {
   cp_release *release = self;
+  if (release->stage == CP_RELEASE_CONFIRMED) submit(release, CP_GOLIVE);
   while (part(release) && !ask_part(release, clock, todo)) {
     if (release->stage == CP_RELEASE_SUBMIT)
-      watch(release, clock);
+      follow_submitted(release, clock);
     else
       go_on(release);
   }
   switch (release->stage) {
     case CP_RELEASE_REPORT: report(release, todo); break;
-    case CP_RELEASE_CONFIRM: confirm(release, todo); break;
+    case CP_RELEASE_CONFIRM: confirm(release, clock, todo); break;
     case CP_RELEASE_DONE: cp_todo_done(todo); break;
-    case CP_RELEASE_FAILED: cp_todo_failed(todo, release->code, CP_SENT_NO, false); break;
+    case CP_RELEASE_FAILED: tell_failure(release, todo); break;
     default: break;
   }
 }
@@ -146,7 +165,6 @@ static void next(void *self, const cp_clock *clock, cp_todo *todo) {
 static void told(void *self, bool yes) {
   cp_release *release = self;
   if (yes) return;
-  end_part(release);
   release->declined = true;
   release->stage = CP_RELEASE_DONE;
 }
@@ -165,7 +183,7 @@ static void arrive(cp_release *release, cp_phase phase) {
 static void follow(cp_release *release, const cp_clock *clock) {
   release->operation->done = false;
   release->operation->adopted = true;
-  watch(release, clock);
+  watch(release, clock, true);
 }
 
 static void decide(cp_release *release, const cp_clock *clock, cp_step_to_live step) {
@@ -202,9 +220,9 @@ static void take_list(cp_release *release, const cp_clock *clock,
   operation->submitted_at = running->began;
   operation->poll_after = -1;
   if (!cp_api_place(release->service, operation, running->id))
-    fail(release, CP_CODE_NONE);
+    fail(release, CP_CODE_NONE, CP_SENT_NO);
   else if (running->kind != CP_PUBLISH && running->kind != CP_GOLIVE)
-    fail(release, CP_CODE_CONFLICT);
+    fail(release, CP_CODE_CONFLICT, CP_SENT_NO);
   else
     decide(release, clock, CP_STEP_FOLLOW);
 }
@@ -213,7 +231,7 @@ static void take_draft(cp_release *release, const cp_text *body) {
   cp_text_clear(&release->draft);
   look_at(release, CP_LOOK_PRODUCTION);
   if (!cp_text_add(&release->draft, cp_text_get(body), body->length))
-    fail(release, CP_CODE_NONE);
+    fail(release, CP_CODE_NONE, CP_SENT_NO);
 }
 
 static bool note_differences(cp_release *release, const cp_text *body) {
@@ -229,7 +247,7 @@ static void take_slot(cp_release *release, const cp_clock *clock, const cp_text 
   if (production) release->is_live = body != NULL;
   if (ok && body && production) ok = note_differences(release, body);
   if (!ok)
-    fail(release, CP_CODE_NONE);
+    fail(release, CP_CODE_NONE, CP_SENT_NO);
   else if (same)
     decide(release, clock, production ? CP_STEP_NOTHING : CP_STEP_GOLIVE);
   else if (production)

@@ -54,6 +54,7 @@ typedef struct cp_release {
     CP_RELEASE_LOOK,
     CP_RELEASE_REPORT,
     CP_RELEASE_CONFIRM,
+    CP_RELEASE_CONFIRMED,
     CP_RELEASE_SUBMIT,
     CP_RELEASE_WATCH,
     CP_RELEASE_DONE,
@@ -61,11 +62,12 @@ typedef struct cp_release {
   } stage;
   cp_look look;
   bool anew;     /* what was answered so far explains nothing of what comes */
-  bool followed; /* this operation is somebody else's, or an earlier process's */
+  bool followed; /* what is under way is somebody else's, or an earlier process's */
   bool declined; /* its caller did not want to go live */
   cp_phase phase;
   cp_step_to_live step;
-  cp_code code;
+  cp_code code; /* this and the next: how it fails, when none of its parts does */
+  cp_sent sent;
   cp_text draft;       /* as it was when it was looked at */
   bool is_live;        /* something is in production, and this is where it differs: */
   cp_text differences; /* pointers, as cp_note_pointer has them; for `looks_only` */

@@ -169,10 +169,14 @@ static void replace_answer(cp_task *task, cp_answer *answer) {
   task->of_post = writes(task);
 }
 
-static void forget_answers(cp_task *task) {
+/* A part of the whole begins: nothing of it was sent yet, but what is polled was. */
+static void begin_anew(cp_task *task) {
+  bool polls = task->todo.as.send.endpoint == CP_ENDPOINT_POLL;
   forget(&task->answer);
   forget(&task->posted);
   task->of_post = false;
+  cp_text_clear(&task->left_out);
+  task->sent = polls ? CP_SENT_YES : CP_SENT_NO;
 }
 
 const cp_answer *cp_task_spoken(const cp_task *task) {
@@ -283,7 +287,10 @@ static cp_want think(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
   bool goes_on = task->todo.kind == CP_TODO_SEND || task->todo.kind == CP_TODO_WAIT;
   if (goes_on && clock->now >= deadline(task)) return end_by_deadline(tasks, task);
   switch (task->todo.kind) {
-    case CP_TODO_SEND: enqueue(tasks, task); return park(tasks, task, send_limit(task));
+    case CP_TODO_SEND:
+      if (task->todo.as.send.anew) begin_anew(task);
+      enqueue(tasks, task);
+      return park(tasks, task, send_limit(task));
     case CP_TODO_WAIT: task->stage = CP_STAGE_PAUSE; return CP_WANT_MORE;
     case CP_TODO_CALL: return CP_WANT_CALL;
     default: end_by_machine(tasks, task); return CP_WANT_END;
@@ -323,7 +330,6 @@ static void note_sent(cp_task *task, cp_sent sent) {
 }
 
 static cp_want launch(cp_task *task, const cp_clock *clock) {
-  if (task->todo.as.send.anew) forget_answers(task);
   task->stage = CP_STAGE_FLIGHT;
   task->launched = clock->now;
   note_sent(task, CP_SENT_MAYBE);

@@ -103,7 +103,7 @@ local function finish(client, task, await)
 end
 
 -- What a method gives may have methods of its own: an operation, a list of them, the
--- operation in an error, or in those of a list. Theirs shall await too.
+-- operation in an error or a plan, also in those of a list. Theirs shall await too.
 
 local function is_operation(value, client)
   local metatable = getmetatable(value)
@@ -123,7 +123,7 @@ function adopt(value, client, metatable)
       if is_operation(element, client) then
         setmetatable(element, metatable)
       elseif type(element) == "table" then
-        adopt(rawget(element, "error"), client, metatable)
+        adopt(rawget(element, "error") or rawget(element, "status"), client, metatable)
       end
     end
   end

@@ -12,7 +12,7 @@ local cloudpartner = require "cloudpartner"
 local OFFER, DIRECTORY = arg[1], arg[2]
 
 -- Seconds for which it rests where nothing is under way, so that a kill may fall there.
-local REST = 0.08
+local REST = 0.15
 
 local function save(name, text)
   local path = DIRECTORY .. "/" .. name
