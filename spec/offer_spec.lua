@@ -322,3 +322,147 @@ describe("edits at random", function()
     assert.is_true(made.set > 1000 and made.remove > 100, cjson.encode(made))
   end)
 end)
+
+describe("what others do in the middle of an edit", function()
+  -- Calls `f` from a finalizer, as soon as the collector runs. Lua 5.1's tables have none.
+  local function on_collect(f)
+    if not rawget(_G, "newproxy") then
+      setmetatable({}, { __gc = f })
+      return
+    end
+    getmetatable(newproxy(true)).__gc = f
+  end
+
+  local function long_list(count, element)
+    local list = {}
+    for i = 1, count do list[i] = element(i) end
+    return list
+  end
+
+  it("leaves alone the text that it began with", function()
+    local text = '{"list":[' .. table.concat(long_list(20000, function(i)
+      return ('"%d %s"'):format(i, ("x"):rep(40))
+    end), ",") .. "]}"
+    for round = 1, 20 do
+      local o = offer(text .. (" "):rep(round))
+      on_collect(function() o.json = "{}" end)
+      local list = o:get "/list"
+      assert.equal(20000, #list)
+      assert.equal("20000 " .. ("x"):rep(40), list[20000])
+    end
+  end)
+
+  it("does not matter to a table that is written", function()
+    local value = long_list(2000, function() return { a = 1, b = 2 } end)
+    for _ = 1, 5 do
+      on_collect(function()
+        for i = 1, #value do
+          for k = 1, 20 do value[i]["new" .. k] = k end
+        end
+      end)
+      pcall(function() offer "{}":set("/v", value) end)
+    end
+  end)
+
+  it("may be that its own table is asked", function()
+    local o = offer('{"definition":{"plans":[{"planId":"p","x":"' .. ("y"):rep(50000) .. '"}]}}')
+    local asked = setmetatable({ plan = "p", version = "1", os_vhd_url = "https://a/b" }, {
+      __index = function() o.json = "{}" collectgarbage() return true end,
+    })
+    o:add_image(asked)
+    assert.equal("https://a/b", o:images("p")["1"].osVhdUrl)
+  end)
+end)
+
+describe("an edit that raises", function()
+  local function resident()
+    local file = io.open "/proc/self/status"
+    local text = file and file:read "*a" or ""
+    if file then file:close() end
+    return tonumber(text:match "VmRSS:%s*(%d+)") or 0
+  end
+
+  it("keeps no memory until the collector comes", function()
+    local plans = {}
+    for i = 1, 30000 do plans[i] = ('{"planId":"p%d"}'):format(i) end
+    local text = '{"definition":{"plans":[' .. table.concat(plans, ",") .. "]}}"
+    local o, bad = offer(text), offer '{"a":1}'
+    local failing = {
+      function() o:set("/definition/plans/x", 1) end,
+      function() o:set("/definition/plans/0", print) end,
+      function() o:patch { { op = "test", path = "/definition/plans/0", value = 1 } } end,
+      function() o:patch { { op = "no", path = "/definition/plans/0" } } end,
+      function() o:add_image { plan = "no", version = "1", os_vhd_url = "https://a/b" } end,
+      function() o:remove_image { plan = "p1", version = "1" } end,
+      function() bad.json = "{" o:diff(bad) end,
+      function() o:images "no" error "done" end,
+    }
+    for _, f in ipairs(failing) do assert.is_false(pcall(f)) end
+    collectgarbage()
+    local before = resident()
+    for _ = 1, 40 do
+      for _, f in ipairs(failing) do pcall(f) end
+    end
+    assert.is_true(resident() - before < 200 * 1024, (resident() - before) .. " KiB more")
+  end)
+end)
+
+describe("what is misused", function()
+  it("is refused, and crashes nothing", function()
+    local raw, array = cloudpartner.raw, cloudpartner.array
+    local equal = getmetatable(raw "1").__eq
+    assert.is_false(equal(1, 2))
+    assert.is_false(equal())
+    assert.is_true(raw "1" == raw "1")
+    assert.is_false(raw "1" == raw "2")
+    assert.is_false(rawequal(raw "5", { "5" }))
+    assert.matches("metatable of its own", refused(array, offer "{}"), 1, true)
+    assert.matches("metatable of its own", refused(array, raw "5"), 1, true)
+    assert.same(array {}, array(array {}))
+    local o = offer '{"a":1}'
+    assert.matches("a list of operations", refused(o.patch, o, { op = "replace", path = "/a", value = 2 }), 1, true)
+    assert.matches("a list of operations", refused(o.patch, o, { { op = "remove", path = "/a" }, x = 1 }), 1, true)
+    assert.matches("no operation of RFC 6902", refused(o.patch, o, { { op = "remove\0x", path = "/a" } }), 1, true)
+    assert.is_nil(refused(o.patch, o, { { op = "x\n\27[31m", path = "/a" } }):find "%c")
+    assert.matches("moved into itself", refused(o.patch, o, { { op = "move", from = "", path = "nonsense" } }), 1, true)
+    assert.matches("an offer", refused(o.set, o, "/a", offer "{}"), 1, true)
+    assert.matches("must be UTF-8", refused(o.set, o, "/\255", 1), 1, true)
+    assert.matches("must be UTF-8", refused(o.patch, o, { { op = "add", path = "/\237\160\128", value = 1 } }), 1, true)
+    assert.matches("id must be", refused(cloudpartner.offer, "{}", ".."), 1, true)
+    assert.matches("id must be", refused(cloudpartner.offer, "{}", 5), 1, true)
+    local deep = raw(("["):rep(1000) .. ("]"):rep(1000))
+    assert.matches("too deep", refused(o.patch, o, { { op = "test", path = "/a", value = { deep } } }), 1, true)
+    assert.equal('{"a":1}', o.json)
+    assert.is_nil(o:get(("/"):rep(1000000)))
+  end)
+
+  it("an offer is a document of another", function()
+    local o = offer '{"a": 1}'
+    local copy = cloudpartner.offer(o, "other")
+    assert.equal('{"a": 1}', copy.json)
+    assert.equal("other", copy.id)
+    assert.is_nil(copy.etag)
+    assert.equal("cloudpartner offer (other)", tostring(copy))
+  end)
+
+  it("a member that is moved to itself stays where it is", function()
+    assert.equal('{"a":1, "b":2}', offer '{"a":1, "b":2}'
+      :patch { { op = "move", from = "/a", path = "/a" } }.json)
+  end)
+end)
+
+describe("a number", function()
+  it("is the same when it is set again as it was got", function()
+    for _, number in ipairs { "1500000000000000", "9000000000000000", "-9007199254740992",
+        "0.12345678901234567890123", "1e-400", "1E400", "-9223372036854775808", "123456789012345678",
+        "1.5e300", "-0.1", "0", "1.0", "1e2" } do
+      local o = offer('{"a":' .. number .. ',"b":null}')
+      o:set("/b", o:get "/a")
+      assert.same({ "/b" }, o:diff('{"a":' .. number .. ',"b":null}'))
+      assert.same({}, o:diff('{"a":' .. number .. ',"b":' .. number .. "}"))
+    end
+    if is_5_3 then
+      assert.equal(math.mininteger, offer '{"a":-9223372036854775808}':get "/a")
+    end
+  end)
+end)

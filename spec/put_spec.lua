@@ -163,6 +163,22 @@ describe("put_offer", function()
     assert.is_nil(put.left_out)
   end)
 
+  it("reads back when the answer is good but speaks of no offer", function()
+    local client, asked = open { reply(200, "<html>log in</html>"), read '{"a":1}' }
+    fails("ambiguous", client:put_offer("o", offer '{"a":2}'))
+    assert.equal("PUT GET", methods_of(asked))
+    client = open { reply(200, "[]"), read '{"a":2}' }
+    assert(client:put_offer("o", offer '{"a":2}'))
+  end)
+
+  it("does not take the etag of one offer for another", function()
+    local client, asked = open { reply(200) }
+    raises("the etag is that of 'o'", client.put_offer, client, "other", offer "{}")
+    raises("control characters", client.put_offer, client, "o", { json = "{}", etag = "a\0b" })
+    assert(client:put_offer("other", offer "{}", { create = true }))
+    assert.equal(1, #asked)
+  end)
+
   it("gives the offer that the service answers with", function()
     local client = open { reply(200, '{"b":2,"etag":"n"}') }
     local put = assert(client:put_offer("o", offer '{"b":1}'))

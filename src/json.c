@@ -226,3 +226,28 @@ bool cp_json_count(cp_json *json, int digits, double *count) {
 bool cp_json_ended(cp_json *json) {
   return cp_json_peek(json) == '\0' && json->at == json->end && !json->bad;
 }
+
+/* How many bytes the character at `at` has in UTF-8 (RFC 3629); 0: it is none. */
+static size_t character(const unsigned char *at, size_t left) {
+  static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+  size_t length = *at < 0x80   ? 1
+                  : *at < 0xc2 ? 0
+                  : *at < 0xe0 ? 2
+                  : *at < 0xf0 ? 3
+                  : *at < 0xf5 ? 4
+                               : 0;
+  unsigned value = length == 1 ? *at : *at & (0x7fu >> length);
+  if (length > left) return 0;
+  for (size_t i = 1; i < length; i++) {
+    if ((at[i] & 0xc0) != 0x80) return 0;
+    value = value << 6 | (at[i] & 0x3fu);
+  }
+  bool surrogate = value >= 0xd800 && value < 0xe000;
+  return length && value >= least[length] && value < 0x110000 && !surrogate ? length : 0;
+}
+
+bool cp_is_utf8(const char *text, size_t length) {
+  for (size_t i = 0, size; i < length; i += size)
+    if (!(size = character((const unsigned char *)text + i, length - i))) return false;
+  return true;
+}

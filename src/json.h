@@ -63,6 +63,9 @@ bool cp_json_ended(cp_json *json);
 */
 size_t cp_json_unescape(const cp_json_text *string, char *plain);
 
+/* Is this text UTF-8 (RFC 3629)? The reader lets anything pass, as lua-cjson does. */
+bool cp_is_utf8(const char *text, size_t length);
+
 /* Is this string, without its escapes, the same as `name`? */
 bool cp_json_is(const cp_json_text *string, const char *name);
 

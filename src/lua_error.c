@@ -79,7 +79,8 @@ static void push_message_of_answer(lua_State *L, const cp_task *task,
     make_line(L);
   } else if (detail->length && code != CP_CODE_UNTRUSTED_URL) {
     push_words(L, detail->data);
-  } else if (code == CP_CODE_AMBIGUOUS && answer->http_status / 100 == 2) {
+  } else if (code == CP_CODE_AMBIGUOUS && answer->http_status / 100 == 2 &&
+             task->machine != &cp_put_machine) {
     lua_pushliteral(L, "accepted, but without the URL of the operation");
   } else {
     lua_pushstring(L, happened_by_answer(code));

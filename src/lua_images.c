@@ -11,7 +11,6 @@
 #include "lua_offer.h"
 #include "lua_options.h"
 #include "lua_value.h"
-#include "plain.h"
 #include "url.h"
 
 #define OLD_KEY "microsoft-azure-virtualmachines.vmImages"
@@ -47,12 +46,17 @@ static void shorten(const search *s, size_t length) {
 
 /* Finding the plan */
 
-/* A member of an object that was looked into; NULL when it has none. */
-static cp_node *member(lua_State *L, const search *s, cp_node *object, const char *name) {
-  cp_span key = span_of(name);
+/* A member of an object, which is looked into; NULL when it has none. */
+static cp_node *find_member(lua_State *L, const search *s, cp_node *object,
+                            const cp_span *key) {
   if (cp_node_kind(object) != '{') return NULL;
   if (cp_tree_open(&s->editor->tree, object) != CP_TREE_OK) no_memory(L);
-  return cp_node_member(&s->editor->tree, object, &key);
+  return cp_node_member(&s->editor->tree, object, key);
+}
+
+static cp_node *member(lua_State *L, const search *s, cp_node *object, const char *name) {
+  cp_span key = span_of(name);
+  return find_member(L, s, object, &key);
 }
 
 static bool is_plan(lua_State *L, const search *s, cp_node *node, const cp_span *id) {
@@ -80,6 +84,7 @@ static void look_into(lua_State *L, search *s, cp_node *node, const cp_span *id)
 static void find_in(lua_State *L, search *s, cp_node *plans, const cp_span *id) {
   size_t length = s->pointer->length;
   char index[24];
+  luaL_checkstack(L, 5, "plans");
   if (cp_node_kind(plans) != '[') return;
   if (cp_tree_open(&s->editor->tree, plans) != CP_TREE_OK) no_memory(L);
   cp_node *node = cp_node_first(plans);
@@ -91,47 +96,75 @@ static void find_in(lua_State *L, search *s, cp_node *plans, const cp_span *id) 
   }
 }
 
+/* An offer without plans has not got this one either. */
+static cp_node *find_plans(lua_State *L, const search *s) {
+  cp_node *plans;
+  cp_span pointer = {s->pointer->data, s->pointer->length};
+  cp_edit edit = cp_edit_find(&s->editor->tree, &pointer, &plans);
+  if (edit.fault == CP_FAULT_MISSING || edit.fault == CP_FAULT_SCALAR) return NULL;
+  cp_check_edit(L, s->editor, &edit, &pointer);
+  return plans;
+}
+
 /* Looks for the plan of the offer at 1; pushes the editor and the pointer. */
 static search find_plan(lua_State *L, const char *name, const cp_span *id) {
-  cp_node *plans;
   const cp_span way = {"", 0};
   search s = {.editor = cp_push_editor(L, 1, name, &way)};
   s.pointer = cp_push_text(L);
   add_step(L, &s, "definition");
   add_step(L, &s, "plans");
-  cp_span pointer = {s.pointer->data, s.pointer->length};
-  if (cp_edit_find(&s.editor->tree, &pointer, &plans).fault == CP_FAULT_NONE)
-    find_in(L, &s, plans, id);
+  cp_node *plans = find_plans(L, &s);
+  if (plans) find_in(L, &s, plans, id);
   return s;
 }
 
 /* Migrated offers have all their keys under another name. */
-static const char *key_of_new_plan(lua_State *L, const search *s) {
+static bool is_migrated(lua_State *L, const search *s) {
   static const char prefix[] = "microsoft-azure-corevm.";
+  const size_t length = sizeof prefix - 1;
   for (cp_node *node = cp_node_first(s->plan); node; node = node->next) {
     cp_span key = cp_tree_plain(&s->editor->tree, &node->key);
     if (!key.at) no_memory(L);
-    if (key.length >= sizeof prefix - 1 && memcmp(key.at, prefix, sizeof prefix - 1) == 0)
-      return NEW_KEY;
+    if (key.length >= length && memcmp(key.at, prefix, length) == 0) return true;
   }
-  return OLD_KEY;
+  return false;
 }
 
-/* Goes on to the plan's images; NULL: it has none yet. */
-static cp_node *find_images(lua_State *L, const search *s) {
-  const char *key = OLD_KEY;
-  cp_node *images = member(L, s, s->plan, key);
-  if (!images) images = member(L, s, s->plan, key = NEW_KEY);
-  add_step(L, s, images ? key : key_of_new_plan(L, s));
-  return images;
+/* How well this is the place for a version: it is there, others are, or it could be. */
+static int fitness(lua_State *L, const search *s, cp_node *images,
+                   const cp_span *version) {
+  if (!images) return 0;
+  if (cp_node_kind(images) != '{') return 1;
+  if (version && find_member(L, s, images, version)) return 4;
+  if (cp_tree_open(&s->editor->tree, images) != CP_TREE_OK) no_memory(L);
+  return cp_node_count(images) ? 3 : 2;
+}
+
+/*
+** Goes on to where the plan has its images, or the one of that version if it is given.
+** NULL: it has none yet; null is none.
+*/
+static cp_node *find_images(lua_State *L, const search *s, const cp_span *version) {
+  cp_node *old = member(L, s, s->plan, OLD_KEY), *new = member(L, s, s->plan, NEW_KEY);
+  int of_old = fitness(L, s, old, version), of_new = fitness(L, s, new, version);
+  bool is_new = of_new > of_old || (!old && !new &&is_migrated(L, s));
+  cp_node *images = is_new ? new : old;
+  add_step(L, s, is_new ? NEW_KEY : OLD_KEY);
+  return images && cp_node_kind(images) != 'n' ? images : NULL;
 }
 
 /* Arguments */
 
-/* Pushes a field of the table at 2 that must be a string. */
+/* Pushes a field of the table at 2, without metamethods. */
+static void push_field(lua_State *L, const char *field) {
+  lua_pushstring(L, field);
+  lua_rawget(L, 2);
+}
+
+/* Pushes a field that must be a string. */
 static cp_span check_field(lua_State *L, const char *name, const char *field) {
   cp_span text;
-  lua_getfield(L, 2, field);
+  push_field(L, field);
   if (lua_type(L, -1) != LUA_TSTRING || lua_rawlen(L, -1) == 0)
     luaL_error(L, "offer:%s: '%s' must be a string", name, field);
   text.at = lua_tolstring(L, -1, &text.length);
@@ -144,25 +177,26 @@ static void check_table(lua_State *L, const char *name) {
   if (!lua_istable(L, 2)) luaL_error(L, "offer:%s: a table expected", name);
 }
 
-static void check_names(lua_State *L, const char *name, const char *const *known) {
-  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
-    const char *field = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    const char *const *one = known;
-    while (*one && strcmp(*one, field) != 0) one++;
-    if (!*one) luaL_error(L, "offer:%s: unknown field '%s'", name, field);
-  }
+static bool is_one_of(const char *field, size_t length, const char *const *known) {
+  for (; *known; known++)
+    if (strlen(*known) == length && memcmp(*known, field, length) == 0) return true;
+  return false;
 }
 
-/* One line, whatever it holds. */
-static const char *push_line(lua_State *L, const cp_span *text) {
-  char line[100 + CP_LINE_EXTRA];
-  lua_pushlstring(L, line, cp_line(text->at, text->length, 100, line));
-  return lua_tostring(L, -1);
+static void check_names(lua_State *L, const char *name, const char *const *known) {
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    size_t length = 0;
+    bool text = lua_type(L, -2) == LUA_TSTRING;
+    const char *field = text ? lua_tolstring(L, -2, &length) : "";
+    if (!is_one_of(field, length, known))
+      luaL_error(L, "offer:%s: unknown field '%s'", name, cp_push_line(L, field, length));
+  }
 }
 
 static search find_known_plan(lua_State *L, const char *name, const cp_span *plan) {
   search s = find_plan(L, name, plan);
-  if (!s.plan) luaL_error(L, "offer:%s: no plan '%s'", name, push_line(L, plan));
+  if (!s.plan)
+    cp_fail_edit(L, s.editor, "no plan '%s'", cp_push_line(L, plan->at, plan->length));
   return s;
 }
 
@@ -220,11 +254,13 @@ static void warn_of_url(lua_State *L, int warnings, const char *what, const char
   lua_settop(L, top);
 }
 
-static const char *check_url(lua_State *L, int warnings, const char *what, int index) {
-  const char *url = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
-  if (!cp_url_is_web(url)) luaL_error(L, "offer:add_image: '%s' must be a URL", what);
+static void check_url(lua_State *L, int warnings, const char *what, int index) {
+  size_t length = 0;
+  bool text = lua_type(L, index) == LUA_TSTRING;
+  const char *url = text ? lua_tolstring(L, index, &length) : "";
+  if (strlen(url) != length || !cp_url_is_web(url))
+    luaL_error(L, "offer:add_image: '%s' must be a URL", what);
   warn_of_url(L, warnings, what, url);
-  return url;
 }
 
 /* add_image */
@@ -252,20 +288,34 @@ static void set_disk(lua_State *L, int disks, int i, int warnings) {
   lua_settop(L, top);
 }
 
-static void push_disks(lua_State *L, int warnings) {
-  lua_getfield(L, 2, "data_disks");
-  int disks = lua_gettop(L);
-  if (!lua_isnil(L, disks) && !lua_istable(L, disks))
+/* The length of the list at an index; raises for another table. */
+static int check_disks(lua_State *L, int disks) {
+  int count = 0;
+  if (!lua_istable(L, disks))
     luaL_error(L, "offer:add_image: 'data_disks' must be a list");
-  int count = lua_istable(L, disks) ? (int)lua_rawlen(L, disks) : 0;
+  for (lua_pushnil(L); lua_next(L, disks); lua_pop(L, 1)) count++;
+  if (count != (int)lua_rawlen(L, disks))
+    luaL_error(L, "offer:add_image: 'data_disks' must be a list without holes");
+  return count;
+}
+
+/* Sets `lunVhdDetails` of the image, unless only `fields` has said what they are. */
+static void set_disks(lua_State *L, int image, int warnings) {
+  push_field(L, "data_disks");
+  lua_getfield(L, image, "lunVhdDetails");
+  bool given = !lua_isnil(L, image + 1), told = !lua_isnil(L, image + 2);
+  if (given && told)
+    luaL_error(L, "offer:add_image: 'data_disks' and 'fields.lunVhdDetails'");
+  int count = given ? check_disks(L, image + 1) : 0;
   lua_createtable(L, count, 0);
   cp_mark_array(L);
-  for (int i = 1; i <= count; i++) set_disk(L, disks, i, warnings);
-  lua_remove(L, disks);
+  for (int i = 1; i <= count; i++) set_disk(L, image + 1, i, warnings);
+  if (!told) lua_setfield(L, image, "lunVhdDetails");
+  lua_settop(L, image);
 }
 
 static void copy_fields(lua_State *L, int image) {
-  lua_getfield(L, 2, "fields");
+  push_field(L, "fields");
   int fields = lua_gettop(L);
   if (!lua_isnil(L, fields) && !lua_istable(L, fields))
     luaL_error(L, "offer:add_image: 'fields' must be a table");
@@ -275,7 +325,17 @@ static void copy_fields(lua_State *L, int image) {
       lua_pushvalue(L, -2);
       lua_rawset(L, image);
     }
-  lua_settop(L, fields - 1);
+  lua_settop(L, image);
+}
+
+static void set_os_disk(lua_State *L, int image, int warnings) {
+  lua_getfield(L, image, "osVhdUrl");
+  if (!lua_isnil(L, -1))
+    luaL_error(L, "offer:add_image: 'os_vhd_url' and 'fields.osVhdUrl'");
+  push_field(L, "os_vhd_url");
+  check_url(L, warnings, "os_vhd_url", lua_gettop(L));
+  lua_setfield(L, image, "osVhdUrl");
+  lua_settop(L, image);
 }
 
 /* Pushes the text of the image that the table at 2 describes. */
@@ -284,20 +344,19 @@ static cp_span push_image(lua_State *L, int warnings) {
   lua_newtable(L);
   int image = lua_gettop(L);
   copy_fields(L, image);
-  lua_getfield(L, 2, "os_vhd_url");
-  check_url(L, warnings, "os_vhd_url", image + 1);
-  lua_setfield(L, image, "osVhdUrl");
-  push_disks(L, warnings);
-  lua_setfield(L, image, "lunVhdDetails");
+  set_os_disk(L, image, warnings);
+  set_disks(L, image, warnings);
   const char *fault = cp_push_json(L, image);
   if (fault) luaL_error(L, "offer:add_image: it holds %s", fault);
   text.at = lua_tolstring(L, -1, &text.length);
   return text;
 }
 
-static bool is_replacing(lua_State *L) {
-  lua_getfield(L, 2, "replace");
+static bool check_replace(lua_State *L) {
+  push_field(L, "replace");
   bool yes = lua_toboolean(L, -1);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1))
+    luaL_error(L, "offer:add_image: 'replace' must be true or false");
   lua_pop(L, 1);
   return yes;
 }
@@ -311,6 +370,9 @@ static void set(lua_State *L, const search *s, const cp_span *value) {
 static void put_image(lua_State *L, const search *s, cp_node *images,
                       const cp_span *version, const cp_span *image) {
   const cp_span none = {"{}", 2};
+  if (images && cp_node_kind(images) != '{')
+    cp_fail_edit(L, s->editor, "there is no object at '%s'",
+                 cp_push_line(L, s->pointer->data, s->pointer->length));
   if (!images) set(L, s, &none);
   if (!cp_pointer_add(s->pointer, version)) no_memory(L);
   set(L, s, image);
@@ -328,16 +390,18 @@ static int offer_add_image(lua_State *L) {
   check_names(L, "add_image", names);
   lua_newtable(L);
   int warnings = lua_gettop(L);
+  bool replaces = check_replace(L);
   cp_span plan = check_field(L, "add_image", "plan");
   cp_span version = check_field(L, "add_image", "version");
   cp_span image = push_image(L, warnings);
   search s = find_known_plan(L, "add_image", &plan);
-  cp_node *images = find_images(L, &s);
-  if (images && member(L, &s, images, version.at) && !is_replacing(L))
-    luaL_error(L,
-               "offer:add_image: plan '%s' has a version '%s' already: choose another, "
-               "or give replace = true",
-               push_line(L, &plan), push_line(L, &version));
+  cp_node *images = find_images(L, &s, &version);
+  if (images && find_member(L, &s, images, &version) && !replaces)
+    cp_fail_edit(L, s.editor,
+                 "plan '%s' has a version '%s' already: choose another, or give "
+                 "replace = true",
+                 cp_push_line(L, plan.at, plan.length),
+                 cp_push_line(L, version.at, version.length));
   put_image(L, &s, images, &version, &image);
   cp_finish_edits(L, s.editor);
   lua_pushvalue(L, 1);
@@ -353,10 +417,12 @@ static int offer_remove_image(lua_State *L) {
   cp_span plan = check_field(L, "remove_image", "plan");
   cp_span version = check_field(L, "remove_image", "version");
   search s = find_known_plan(L, "remove_image", &plan);
-  find_images(L, &s);
+  cp_node *images = find_images(L, &s, &version);
   if (!cp_pointer_add(s.pointer, &version)) no_memory(L);
   cp_span pointer = {s.pointer->data, s.pointer->length};
-  cp_edit edit = cp_edit_remove(&s.editor->tree, &pointer);
+  cp_edit edit = {CP_FAULT_MISSING, pointer.length};
+  if (images && cp_node_kind(images) == '{')
+    edit = cp_edit_remove(&s.editor->tree, &pointer);
   cp_check_edit(L, s.editor, &edit, &pointer);
   cp_finish_edits(L, s.editor);
   lua_settop(L, 1);
@@ -373,9 +439,10 @@ static int offer_images(lua_State *L) {
                luaL_typename(L, 2));
   plan.at = lua_tolstring(L, 2, &plan.length);
   search s = find_plan(L, "images", &plan);
-  if (!s.plan) return 0;
-  cp_node *images = find_images(L, &s);
-  if (images)
+  cp_node *images = s.plan ? find_images(L, &s, NULL) : NULL;
+  if (!s.plan)
+    lua_pushnil(L);
+  else if (images && cp_node_kind(images) == '{')
     cp_push_value(L, images->value.at, images->value.length);
   else
     lua_newtable(L);

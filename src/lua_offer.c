@@ -3,22 +3,23 @@
 */
 #include "lua_offer.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "compare.h"
 #include "lua_json.h"
+#include "lua_options.h"
 #include "lua_value.h"
 #include "plain.h"
 
-#define CP_OFFER  "cloudpartner.offer"
 #define CP_EDITOR "cloudpartner.editor"
 
 /* In the registry: of each offer whose document was read, that and the text it is of. */
 #define DOCUMENTS "cloudpartner.documents"
 
-/* The most of a pointer that goes into a message, in bytes. */
-#define POINTER_MAX 300
+/* The most of somebody else's text that goes into a message, in bytes. */
+#define LINE_MAX_BYTES 300
 
 const char *cp_offer_text(lua_State *L, int index, size_t *length) {
   if (lua_type(L, index) == LUA_TSTRING) return lua_tolstring(L, index, length);
@@ -57,14 +58,8 @@ static int editor_gc(lua_State *L) {
   return 0;
 }
 
-static const char *check_text(lua_State *L, int offer, const char *name, size_t *length) {
-  const char *text = cp_offer_text(L, offer, length);
-  if (!text) luaL_error(L, "offer:%s: an offer with its text in 'json' expected", name);
-  return text;
-}
-
 static cp_editor *new_editor(lua_State *L, int offer, const char *name) {
-  cp_editor *editor = lua_newuserdatauv(L, sizeof *editor, 0);
+  cp_editor *editor = lua_newuserdatauv(L, sizeof *editor, 1);
   memset(editor, 0, sizeof *editor);
   luaL_getmetatable(L, CP_EDITOR);
   lua_setmetatable(L, -2);
@@ -73,24 +68,64 @@ static cp_editor *new_editor(lua_State *L, int offer, const char *name) {
   return editor;
 }
 
+/* Puts the string on top of the stack into the editor below it: so it stays. */
+static void hold_text(lua_State *L) {
+  lua_createtable(L, 1, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  lua_setuservalue(L, -2);
+}
+
+static void push_text(lua_State *L, int offer) {
+  if (lua_istable(L, offer)) {
+    lua_pushliteral(L, "json");
+    lua_rawget(L, offer);
+  } else {
+    lua_pushvalue(L, offer);
+  }
+}
+
 cp_editor *cp_push_editor(lua_State *L, int offer, const char *name, const cp_span *way) {
   size_t length;
-  const char *text = check_text(L, offer, name, &length);
+  luaL_checkstack(L, 10, "an editor");
   cp_editor *editor = new_editor(L, offer, name);
+  push_text(L, offer);
+  const char *text =
+      lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+  if (!text) luaL_error(L, "offer:%s: an offer with its text in 'json' expected", name);
+  hold_text(L);
   cp_edit edit = cp_edit_begin(&editor->tree, text, length, way);
   cp_check_edit(L, editor, &edit, way);
   return editor;
 }
 
-void cp_check_edit(lua_State *L, const cp_editor *editor, const cp_edit *edit,
+int cp_fail_edit(lua_State *L, cp_editor *editor, const char *format, ...) {
+  va_list arguments;
+  luaL_where(L, 1);
+  lua_pushfstring(L, "offer:%s: ", editor->name);
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 3);
+  cp_close_editor(editor);
+  return lua_error(L);
+}
+
+const char *cp_push_line(lua_State *L, const char *text, size_t length) {
+  char line[LINE_MAX_BYTES + CP_LINE_EXTRA];
+  lua_pushlstring(L, line, cp_line(text, length, LINE_MAX_BYTES, line));
+  return lua_tostring(L, -1);
+}
+
+void cp_check_edit(lua_State *L, cp_editor *editor, const cp_edit *edit,
                    const cp_span *pointer) {
-  char line[POINTER_MAX + CP_LINE_EXTRA];
   if (edit->fault == CP_FAULT_NONE) return;
-  if (edit->fault == CP_FAULT_MEMORY) luaL_error(L, "not enough memory");
-  size_t length = cp_line(pointer->at, edit->length, POINTER_MAX, line);
-  lua_pushlstring(L, line, length);
-  luaL_error(L, "offer:%s: %s '%s'", editor->name, cp_fault_words(edit->fault),
-             lua_tostring(L, -1));
+  if (edit->fault == CP_FAULT_MEMORY) {
+    cp_close_editor(editor);
+    luaL_error(L, "not enough memory");
+  }
+  cp_fail_edit(L, editor, "%s '%s'", cp_fault_words(edit->fault),
+               cp_push_line(L, pointer->at, edit->length));
 }
 
 /* Room at once for about all of it: what grows is copied again and again. */
@@ -129,16 +164,13 @@ static void check_offer(lua_State *L, const char *name) {
 }
 
 /* Pushes the text of the value at `index`, which is to be at `pointer`. */
-static cp_span check_value(lua_State *L, int index, const char *name,
+static cp_span check_value(lua_State *L, int index, cp_editor *editor,
                            const cp_span *pointer) {
   cp_span value;
   const char *fault = cp_push_json(L, index);
-  if (fault) {
-    char line[POINTER_MAX + CP_LINE_EXTRA];
-    size_t length = cp_line(pointer->at, pointer->length, POINTER_MAX, line);
-    lua_pushlstring(L, line, length);
-    luaL_error(L, "offer:%s: %s can't be put at '%s'", name, fault, lua_tostring(L, -1));
-  }
+  if (fault)
+    cp_fail_edit(L, editor, "%s can't be put at '%s'", fault,
+                 cp_push_line(L, pointer->at, pointer->length));
   value.at = lua_tolstring(L, -1, &value.length);
   return value;
 }
@@ -172,8 +204,8 @@ static int edit_value(lua_State *L, const char *name,
   check_offer(L, name);
   lua_settop(L, 3);
   cp_span pointer = check_pointer(L, 2, name);
-  cp_span value = check_value(L, 3, name, &pointer);
   cp_editor *editor = cp_push_editor(L, 1, name, &pointer);
+  cp_span value = check_value(L, 3, editor, &pointer);
   cp_edit edit = made(&editor->tree, &pointer, &value);
   cp_check_edit(L, editor, &edit, &pointer);
   cp_finish_edits(L, editor);
@@ -224,7 +256,7 @@ static void name_operation(patch *p, const char *word) {
 /* Pushes a member of the operation that must be a string. */
 static cp_span check_member(lua_State *L, const patch *p, const char *member) {
   cp_span text = {cp_field_text(L, OPERATION, member, &text.length), text.length};
-  if (!text.at) luaL_error(L, "offer:%s: '%s' must be a string", p->name, member);
+  if (!text.at) cp_fail_edit(L, p->editor, "'%s' must be a string", member);
   return text;
 }
 
@@ -233,8 +265,8 @@ static cp_span check_operand(lua_State *L, const patch *p, const cp_span *path) 
   lua_pushliteral(L, "value");
   lua_rawget(L, OPERATION);
   if (lua_isnil(L, -1))
-    luaL_error(L, "offer:%s: 'value' is missing (JSON's null is cjson.null)", p->name);
-  return check_value(L, lua_gettop(L), p->name, path);
+    cp_fail_edit(L, p->editor, "'value' is missing (JSON's null is cjson.null)");
+  return check_value(L, lua_gettop(L), p->editor, path);
 }
 
 static const struct {
@@ -255,7 +287,7 @@ static bool apply_with_value(lua_State *L, patch *p, const char *word,
   return false;
 }
 
-static bool apply_with_from(lua_State *L, patch *p, const char *word,
+static bool apply_with_from(lua_State *L, const patch *p, const char *word,
                             const cp_span *path) {
   bool moves = strcmp(word, "move") == 0, of_from;
   if (!moves && strcmp(word, "copy") != 0) return false;
@@ -277,16 +309,23 @@ static bool apply_remove(lua_State *L, const patch *p, const char *word,
 static void apply(lua_State *L, patch *p) {
   name_operation(p, NULL);
   if (!lua_istable(L, OPERATION))
-    luaL_error(L, "offer:%s: a table expected, not %s", p->name,
-               luaL_typename(L, OPERATION));
-  const char *word = check_member(L, p, "op").at;
-  char known[16];
-  snprintf(known, sizeof known, "%s", word);
-  name_operation(p, known);
+    cp_fail_edit(L, p->editor, "a table expected, not %s", luaL_typename(L, OPERATION));
+  cp_span op = check_member(L, p, "op");
+  const char *word = memchr(op.at, 0, op.length) ? "" : op.at;
+  name_operation(p, cp_push_line(L, op.at, op.length < 16 ? op.length : 16));
   cp_span path = check_member(L, p, "path");
   if (!apply_with_value(L, p, word, &path) && !apply_with_from(L, p, word, &path) &&
       !apply_remove(L, p, word, &path))
-    luaL_error(L, "offer:%s: no operation of RFC 6902", p->name);
+    cp_fail_edit(L, p->editor, "no operation of RFC 6902");
+}
+
+/* The length of the list; raises for a table that is none, one operation above all. */
+static int check_list(lua_State *L) {
+  size_t count = 0, length = lua_rawlen(L, LIST);
+  for (lua_pushnil(L); lua_next(L, LIST); lua_pop(L, 1)) count++;
+  if (count != length)
+    luaL_error(L, "offer:patch: a list of operations expected: {{op = ...}, ...}");
+  return (int)length;
 }
 
 /*
@@ -297,8 +336,8 @@ static int offer_patch(lua_State *L) {
   check_offer(L, "patch");
   lua_settop(L, 2);
   if (!lua_istable(L, LIST)) luaL_error(L, "offer:patch: a list of operations expected");
+  int count = check_list(L);
   patch p = {.editor = cp_push_editor(L, OFFER, "patch", &(cp_span){"", 0})};
-  int count = (int)lua_rawlen(L, LIST);
   for (p.number = 1; p.number <= count; p.number++) {
     lua_rawgeti(L, LIST, p.number);
     apply(L, &p);
@@ -322,6 +361,17 @@ void cp_push_pointers(lua_State *L, const cp_text *text) {
   }
 }
 
+/* Before an editor is open, which a raise would leave so. */
+static void check_other(lua_State *L) {
+  cp_json json;
+  size_t length;
+  const char *text = cp_offer_text(L, 2, &length);
+  if (!text) luaL_error(L, "offer:diff: an offer with its text in 'json' expected");
+  cp_json_begin(&json, text, length);
+  if (!cp_json_skip(&json) || !cp_json_ended(&json))
+    luaL_error(L, "offer:diff: the other text is no JSON");
+}
+
 /*
 ** offer:diff(other): the pointers at which two offers (or JSON texts) differ, in the
 ** order of this one; in each object those that only the other has come last. The order of
@@ -331,15 +381,17 @@ static int offer_diff(lua_State *L) {
   check_offer(L, "diff");
   lua_settop(L, 2);
   const cp_span whole = {"", 0};
+  check_other(L);
   cp_editor *a = cp_push_editor(L, 1, "diff", &whole);
   cp_editor *b = cp_push_editor(L, 2, "diff", &whole);
   cp_text *pointers = cp_push_text(L);
-  if (!cp_compare(&a->tree, &a->tree.root, &b->tree, &b->tree.root, NULL, cp_note_pointer,
-                  pointers))
-    luaL_error(L, "not enough memory");
+  bool ok = cp_compare(&a->tree, &a->tree.root, &b->tree, &b->tree.root, NULL,
+                       cp_note_pointer, pointers);
   cp_close_editor(a);
   cp_close_editor(b);
+  if (!ok) luaL_error(L, "not enough memory");
   cp_push_pointers(L, pointers);
+  cp_text_free(pointers);
   return 1;
 }
 
@@ -430,11 +482,21 @@ bool cp_is_object(const char *text, size_t length) {
   return cp_json_peek(&json) == '{' && cp_json_skip(&json) && cp_json_ended(&json);
 }
 
-/* Replaces the text or table at 1 by its text. */
+static bool is_offer(lua_State *L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
+  luaL_getmetatable(L, CP_OFFER);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+/* Replaces the text, table or offer at 1 by its text. */
 static void check_document(lua_State *L) {
   size_t length;
   const char *fault = NULL;
-  if (lua_istable(L, 1))
+  if (is_offer(L, 1))
+    lua_getfield(L, 1, "json"), luaL_checktype(L, -1, LUA_TSTRING);
+  else if (lua_istable(L, 1))
     fault = cp_push_json(L, 1);
   else
     luaL_checktype(L, 1, LUA_TSTRING), lua_pushvalue(L, 1);
@@ -447,12 +509,12 @@ static void check_document(lua_State *L) {
 
 /*
 ** cloudpartner.offer(document [, id]): an offer that is not the service's yet, of JSON
-** text (kept byte for byte) or of a table.
+** text (kept byte for byte), of a table, or of another offer.
 */
 static int new_offer(lua_State *L) {
   lua_settop(L, 2);
   check_document(L);
-  const char *id = lua_isnil(L, 2) ? NULL : luaL_checkstring(L, 2);
+  const char *id = lua_isnil(L, 2) ? NULL : cp_check_id(L, 2, "id");
   lua_pushvalue(L, 1);
   cp_push_offer(L, id, NULL, 0);
   return 1;

@@ -10,6 +10,9 @@
 #include "lua_compat.h"
 #include "pointer.h"
 
+/* The name of their metatable. */
+#define CP_OFFER "cloudpartner.offer"
+
 /* Registers the methods of offers, and sets `offer` in the module's table on top. */
 void cp_open_offer(lua_State *L);
 
@@ -42,12 +45,21 @@ typedef struct cp_editor {
   int offer;
 } cp_editor;
 
-/* Pushes an editor of the offer at an index; `way`: the pointer that comes first. */
+/*
+** Pushes an editor of the offer at an index; `way`: the pointer that comes first. It holds
+** the text, whatever becomes of the offer meanwhile.
+*/
 cp_editor *cp_push_editor(lua_State *L, int offer, const char *name, const cp_span *way);
 
-/* Raises what kept an edit from being made; nothing when it was. */
-void cp_check_edit(lua_State *L, const cp_editor *editor, const cp_edit *edit,
+/* Closes the editor and raises: "offer:", its name, and this. */
+int cp_fail_edit(lua_State *L, cp_editor *editor, const char *format, ...);
+
+/* The same for what kept an edit from being made; nothing when it was. */
+void cp_check_edit(lua_State *L, cp_editor *editor, const cp_edit *edit,
                    const cp_span *pointer);
+
+/* Pushes a text as one line of up to 300 bytes. */
+const char *cp_push_line(lua_State *L, const char *text, size_t length);
 
 /* Writes the text as it is now to the editor's `out`. */
 void cp_write_edits(lua_State *L, cp_editor *editor);

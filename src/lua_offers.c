@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lua_json.h"
 #include "lua_offer.h"
 #include "lua_options.h"
 #include "lua_settings.h"
@@ -117,34 +118,53 @@ static void take_text(lua_State *L, int index, cp_task *task, bool leaves_out) {
 static const char *check_offer_text(lua_State *L, int index, size_t *length) {
   const char *text = cp_offer_text(L, index, length);
   if (!text)
-    luaL_error(L, "bad argument 'offer': an offer, or its JSON text, expected, not %s",
+    luaL_error(L,
+               "bad argument 'offer': an offer, or its JSON text, expected, not %s "
+               "(cloudpartner.offer makes one of a table)",
                luaL_typename(L, index));
   if (!cp_is_object(text, *length))
     luaL_error(L, "bad argument 'offer': its text is no JSON object");
   return text;
 }
 
-static void check_etag(lua_State *L, const char *etag, const char *name) {
-  if (etag && !cp_is_etag(etag, strlen(etag)))
+/* The value on top of the stack: a string that can be sent back, or no string. */
+static const char *check_etag(lua_State *L, const char *name) {
+  size_t length;
+  if (lua_type(L, -1) != LUA_TSTRING) return NULL;
+  const char *etag = lua_tolstring(L, -1, &length);
+  if (!cp_is_etag(etag, length))
     luaL_error(L, "%s: an etag must not be empty or hold control characters", name);
+  return etag;
+}
+
+/* The etag of the offer at 3, which must be of the offer that is put. */
+static const char *push_etag(lua_State *L) {
+  size_t length;
+  const char *id = cp_field_text(L, 3, "id", &length);
+  if (id && strcmp(id, lua_tostring(L, 2)) != 0)
+    luaL_error(L,
+               "put_offer: the etag is that of '%s': read '%s', or give if_match or "
+               "create",
+               cp_push_line(L, id, length), lua_tostring(L, 2));
+  lua_pop(L, 1);
+  lua_pushliteral(L, "etag");
+  lua_rawget(L, 3);
+  return check_etag(L, "put_offer");
 }
 
 /* The etag that a PUT sends: as asked for, or the one that was read with this offer. */
 static void take_condition(lua_State *L, cp_task *task) {
   int top = lua_gettop(L);
   bool creates = cp_option_is_true(L, 4, "create");
-  const char *given = cp_option_string(L, 4, "if_match");
+  cp_option_push(L, 4, "if_match");
+  const char *given = check_etag(L, "put_offer");
   if (given && creates)
     luaL_error(L, "options 'if_match' and 'create' exclude each other");
-  if (!given && lua_istable(L, 3)) {
-    lua_getfield(L, 3, "etag");
-    given = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-  }
+  if (!given && !creates && lua_istable(L, 3)) given = push_etag(L);
   if (!given && !creates)
     luaL_error(L, "put_offer: this offer has no etag: read it with client:offer, or give "
                   "if_match = '*' to overwrite whatever is there, or create = true where "
                   "nothing is");
-  check_etag(L, given, "put_offer");
   if (!creates) task->if_match = cp_keep(L, given);
   lua_settop(L, top);
 }
@@ -185,7 +205,8 @@ int cp_start_update(lua_State *L) {
   if (!lua_isfunction(L, 3))
     luaL_error(L, "bad argument 'f': a function expected, not %s", luaL_typename(L, 3));
   cp_options_check(L, 4, CP_FOR_UPDATE | CP_FOR_CALL);
-  check_etag(L, cp_option_string(L, 4, "if_match"), "update");
+  cp_option_push(L, 4, "if_match");
+  check_etag(L, "update");
   lua_pop(L, 1);
   cp_lua_task *task = cp_new_offer_task(L, "update", CP_RESULT_OFFER, 4);
   int top = lua_gettop(L), env = cp_push_env(L, 1);

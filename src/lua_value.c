@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compare.h"
 #include "lua_json.h"
-#include "tree.h"
+#include "lua_offer.h"
 
 #define CP_ARRAY "cloudpartner.array"
 #define CP_RAW   "cloudpartner.raw"
@@ -55,16 +56,25 @@ static double read_double(const char *text, size_t length) {
   return strtod(copy, NULL);
 }
 
-/* The shortest text that is read back as the same number. */
-static bool write_double(cp_text *out, double value) {
-  char text[64];
-  int digits = 15;
-  do snprintf(text, sizeof text, "%.*g", digits, value);
+#define NUMBER_SIZE 64
+
+/*
+** Writes the shortest text that is read back as the same number; gives its length. An
+** integer that is exact has no exponent.
+*/
+static size_t format_double(char *text, double value) {
+  bool whole = value == floor(value) && fabs(value) <= 9007199254740992.0;
+  int digits = 15, length;
+  if (whole) return (size_t)snprintf(text, NUMBER_SIZE, "%.0f", value);
+  do length = snprintf(text, NUMBER_SIZE, "%.*g", digits, value);
   while (strtod(text, NULL) != value && digits++ < 17);
-  const char *point = point_of_locale(), *found = strstr(text, point);
-  if (!found) return cp_text_puts(out, text);
-  return cp_text_add(out, text, (size_t)(found - text)) && cp_text_putc(out, '.') &&
-         cp_text_puts(out, found + strlen(point));
+  const char *point = point_of_locale();
+  char *found = strstr(text, point);
+  size_t extra = strlen(point) - 1;
+  if (!found) return (size_t)length;
+  *found = '.';
+  memmove(found + 1, found + 1 + extra, strlen(found + 1 + extra) + 1);
+  return (size_t)length - extra;
 }
 
 static void push_raw(lua_State *L, const char *text, size_t length) {
@@ -76,11 +86,11 @@ static void push_raw(lua_State *L, const char *text, size_t length) {
 }
 
 #if LUA_VERSION_NUM >= 503
-#define INTEGER_MAX ((uint64_t)LUA_MAXINTEGER)
+#define INTEGER_MAX(negative) ((uint64_t)LUA_MAXINTEGER + (negative))
 #define push_integer(L, negative, size) \
   lua_pushinteger(L, (lua_Integer)((negative) ? 0 - (size) : (size)))
 #else
-#define INTEGER_MAX ((uint64_t)1 << 53)
+#define INTEGER_MAX(negative) ((uint64_t)1 << 53)
 #define push_integer(L, negative, size) \
   lua_pushnumber(L, (negative) ? -(lua_Number)(size) : (lua_Number)(size))
 #endif
@@ -95,7 +105,7 @@ static bool push_whole(lua_State *L, const char *at, const char *end) {
     if (*at < '0' || *at > '9') return false;
     size = size * 10 + (uint64_t)(*at - '0');
   }
-  if (size > INTEGER_MAX) return false;
+  if (size > INTEGER_MAX(negative)) return false;
   push_integer(L, negative, size);
   return true;
 }
@@ -103,14 +113,23 @@ static bool push_whole(lua_State *L, const char *at, const char *end) {
 /* As long as this a text is surely read whole; a longer one stays text. */
 #define NUMBER_MAX 400
 
-/* An integer too large for Lua, or a number too large for a double, stays its text. */
+/* Is a double, written again, the number that it was read from? */
+static bool is_exact(const char *text, size_t length, double value) {
+  char written[NUMBER_SIZE];
+  cp_span before = {text, length}, after = {written, 0};
+  if (!isfinite(value)) return false;
+  after.length = format_double(written, value);
+  return cp_same_number(&before, &after);
+}
+
+/* What Lua would make another number of stays its text. */
 static void push_number(lua_State *L, const char *text, size_t length) {
   bool whole = !memchr(text, '.', length) && !memchr(text, 'e', length) &&
                !memchr(text, 'E', length);
   bool zero = whole && length == 2 && text[0] == '-' && text[1] == '0';
   if (whole && push_whole(L, text, text + length)) return;
   double value = length <= NUMBER_MAX ? read_double(text, length) : INFINITY;
-  if ((whole && !zero) || !isfinite(value))
+  if ((whole && !zero) || !is_exact(text, length, value))
     push_raw(L, text, length);
   else
     lua_pushnumber(L, value);
@@ -215,6 +234,10 @@ static const char *written(lua_State *L, bool ok, const writer *w) {
   return NULL;
 }
 
+static bool is_too_large(const writer *w, size_t length) {
+  return length > JSON_MAX / 2 - 8 || w->out->length > JSON_MAX / 2;
+}
+
 static const char *write_number(lua_State *L, writer *w, int index) {
   lua_Number value = lua_tonumber(L, index);
 #if LUA_VERSION_NUM >= 503
@@ -222,41 +245,16 @@ static const char *write_number(lua_State *L, writer *w, int index) {
     return written(L, cp_text_printf(w->out, "%lld", (long long)lua_tointeger(L, index)),
                    w);
 #endif
+  char text[NUMBER_SIZE];
   if (!isfinite(value)) return "NaN or an infinite number";
-  bool whole = value == floor(value) && fabs(value) < 1e15;
-  return written(
-      L, whole ? cp_text_printf(w->out, "%.0f", value) : write_double(w->out, value), w);
-}
-
-/* How many bytes the character at `at` has in UTF-8 (RFC 3629); 0: it is none. */
-static size_t character(const unsigned char *at, size_t left) {
-  static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-  size_t length = *at < 0x80   ? 1
-                  : *at < 0xc2 ? 0
-                  : *at < 0xe0 ? 2
-                  : *at < 0xf0 ? 3
-                  : *at < 0xf5 ? 4
-                               : 0;
-  unsigned value = length == 1 ? *at : *at & (0x7fu >> length);
-  if (length > left) return 0;
-  for (size_t i = 1; i < length; i++) {
-    if ((at[i] & 0xc0) != 0x80) return 0;
-    value = value << 6 | (at[i] & 0x3fu);
-  }
-  bool surrogate = value >= 0xd800 && value < 0xe000;
-  return length && value >= least[length] && value < 0x110000 && !surrogate ? length : 0;
-}
-
-static bool is_utf8(const char *text, size_t length) {
-  for (size_t i = 0, size; i < length; i += size)
-    if (!(size = character((const unsigned char *)text + i, length - i))) return false;
-  return true;
+  return written(L, cp_text_add(w->out, text, format_double(text, value)), w);
 }
 
 static const char *write_string(lua_State *L, writer *w, int index) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
-  if (!is_utf8(text, length)) return "a string that is not UTF-8";
+  if (is_too_large(w, length)) return "a value of that size";
+  if (!cp_is_utf8(text, length)) return "a string that is not UTF-8";
   return written(L, cp_json_quote(w->out, &(cp_span){text, length}), w);
 }
 
@@ -277,6 +275,7 @@ static const char *write_raw(lua_State *L, writer *w, int index) {
       lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
   lua_pop(L, 1); /* the table holds it */
   if (!text) return "a raw text that is none";
+  if (is_too_large(w, length)) return "a value of that size";
   cp_json_begin(&json, text, length);
   if (!cp_json_skip(&json) || !cp_json_ended(&json)) return "a raw text that is no JSON";
   return written(L, cp_text_add(w->out, text, length), w);
@@ -301,18 +300,37 @@ static int compare_keys(const void *a, const void *b) {
   return order ? order : (x->length > y->length) - (x->length < y->length);
 }
 
-/* Pushes memory with the keys in their order; they stay as long as the table. */
-static cp_span *push_keys(lua_State *L, int index, size_t count) {
-  cp_span *keys = lua_newuserdatauv(L, (count + 1) * sizeof *keys, 0);
-  size_t i = 0;
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1), i++)
-    keys[i].at = lua_tolstring(L, -2, &keys[i].length);
-  qsort(keys, count, sizeof *keys, compare_keys);
+/* Pushes a list of the keys that are names, and gives their number. */
+static size_t push_names(lua_State *L, int index, size_t count) {
+  lua_createtable(L, (int)count, 0);
+  int list = lua_gettop(L), found = 0;
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, list, ++found);
+  }
+  return (size_t)found;
+}
+
+/*
+** Pushes the keys, and memory with them in their order. A finalizer may change the table
+** whenever memory is taken: only what the list holds is sure to stay.
+*/
+static const cp_span *push_keys(lua_State *L, int index, size_t *count) {
+  *count = push_names(L, index, *count);
+  int list = lua_gettop(L);
+  cp_span *keys = lua_newuserdatauv(L, (*count + 1) * sizeof *keys, 0);
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, list, (int)i + 1);
+    keys[i].at = lua_tolstring(L, -1, &keys[i].length);
+    lua_pop(L, 1);
+  }
+  qsort(keys, *count, sizeof *keys, compare_keys);
   return keys;
 }
 
 static const char *write_member(lua_State *L, writer *w, int index, const cp_span *key) {
-  if (!is_utf8(key->at, key->length)) return "a key that is not UTF-8";
+  if (!cp_is_utf8(key->at, key->length)) return "a key that is not UTF-8";
   const char *fault =
       written(L, cp_json_quote(w->out, key) && cp_text_putc(w->out, ':'), w);
   lua_pushlstring(L, key->at, key->length);
@@ -324,12 +342,12 @@ static const char *write_member(lua_State *L, writer *w, int index, const cp_spa
 
 static const char *write_object(lua_State *L, writer *w, int index, size_t count) {
   const char *fault = written(L, cp_text_putc(w->out, '{'), w);
-  const cp_span *keys = push_keys(L, index, count);
+  const cp_span *keys = push_keys(L, index, &count);
   for (size_t i = 0; !fault && i < count; i++) {
     if (i > 0) fault = written(L, cp_text_putc(w->out, ','), w);
     if (!fault) fault = write_member(L, w, index, &keys[i]);
   }
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   return fault ? fault : written(L, cp_text_putc(w->out, '}'), w);
 }
 
@@ -379,6 +397,7 @@ static bool is_around(lua_State *L, const writer *w, int index) {
 
 static const char *write_table(lua_State *L, writer *w, int index) {
   if (has_metatable(L, index, CP_RAW)) return write_raw(L, w, index);
+  if (has_metatable(L, index, CP_OFFER)) return "an offer (its document is meant?)";
   if (is_around(L, w, index)) return "a table that holds itself";
   if (w->depth >= CP_JSON_DEPTH) return "a table of that depth";
   mark(L, w, index, true);
@@ -402,6 +421,8 @@ static const char *write_value(lua_State *L, writer *w, int index) {
     case LUA_TFUNCTION: return "a function";
     case LUA_TTHREAD: return "a coroutine";
     default:
+      if (lua_type(L, index) > LUA_TTHREAD)
+        return "a cdata (cloudpartner.raw makes a number of its text)";
       if (!cp_is_null(L, index)) return "a userdata";
       return written(L, cp_text_puts(w->out, "null"), w);
   }
@@ -436,6 +457,9 @@ void cp_mark_array(lua_State *L) {
 static int make_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
+  if (lua_getmetatable(L, 1) && !has_metatable(L, 1, CP_ARRAY))
+    return luaL_error(L, "bad argument 'list': it has a metatable of its own");
+  lua_settop(L, 1);
   cp_mark_array(L);
   return 1;
 }
@@ -462,9 +486,11 @@ static int raw_tostring(lua_State *L) {
 }
 
 static int raw_equal(lua_State *L) {
-  lua_rawgeti(L, 1, 1);
-  lua_rawgeti(L, 2, 1);
-  lua_pushboolean(L, lua_rawequal(L, -1, -2));
+  lua_settop(L, 2);
+  bool both = lua_istable(L, 1) && lua_istable(L, 2) && has_metatable(L, 1, CP_RAW) &&
+              has_metatable(L, 2, CP_RAW);
+  if (both) lua_rawgeti(L, 1, 1), lua_rawgeti(L, 2, 1);
+  lua_pushboolean(L, both && lua_rawequal(L, -1, -2));
   return 1;
 }
 

@@ -27,6 +27,7 @@ const char *cp_fault_words(cp_fault fault) {
       [CP_FAULT_DIFFERENT] = "another value is at",
       [CP_FAULT_DEPTH] = "nested too deep:",
       [CP_FAULT_SIZE] = "too much text was added, at",
+      [CP_FAULT_UTF8] = "a key must be UTF-8:",
   };
   return words[fault];
 }
@@ -74,6 +75,7 @@ static cp_edit read_steps(const cp_span *pointer, cp_step *steps, char *plain) {
 /* No value lies deeper than the text may be nested: a longer pointer is missing. */
 cp_edit cp_pointer_read(cp_tree *tree, const cp_span *pointer, cp_path *path) {
   size_t count = count_steps(pointer);
+  if (count > CP_JSON_DEPTH) return fail(CP_FAULT_MISSING, pointer->length);
   if (pointer->length && *pointer->at != '/')
     return fail(CP_FAULT_POINTER, pointer->length);
   cp_step *steps = cp_tree_alloc(tree, count * sizeof *steps);
@@ -104,6 +106,7 @@ cp_edit cp_edit_begin(cp_tree *tree, const char *text, size_t length,
   cp_tree scratch = {0};
   cp_path way = {0};
   cp_edit edit = cp_pointer_read(&scratch, pointer, &way);
+  if (edit.fault == CP_FAULT_MISSING) edit = done; /* the edit itself will find that */
   if (edit.fault == CP_FAULT_NONE)
     edit = fail(faults[cp_tree_begin(tree, text, length, &way)], pointer->length);
   cp_tree_free(&scratch);
@@ -215,10 +218,18 @@ static bool insert(cp_tree *tree, const place *at, const cp_span *value) {
   return cp_tree_add_element(tree, at->parent, index, value);
 }
 
+/* What others have written is kept; what is new here is good JSON. */
+static cp_edit check_key(const place *at) {
+  bool is_new = !at->node && cp_node_kind(at->parent) == '{';
+  bool good = !is_new || cp_is_utf8(at->step->name.at, at->step->name.length);
+  return good ? done : fail(CP_FAULT_UTF8, at->end);
+}
+
 static cp_edit put(cp_tree *tree, const cp_span *pointer, const cp_span *value,
                    bool inserts) {
   place at;
   cp_edit edit = find_place(tree, pointer, &at);
+  if (edit.fault == CP_FAULT_NONE) edit = check_key(&at);
   if (edit.fault == CP_FAULT_NONE) edit = check_value(tree, &at, value);
   if (edit.fault != CP_FAULT_NONE) return edit;
   bool before = inserts && at.parent && cp_node_kind(at.parent) == '[';
@@ -277,11 +288,16 @@ cp_edit cp_edit_test(cp_tree *tree, const cp_span *pointer, const cp_span *value
   cp_edit edit = cp_edit_find(tree, pointer, &node);
   if (edit.fault != CP_FAULT_NONE) return edit;
   cp_tree other;
-  bool ok = cp_tree_begin(&other, value->at, value->length, NULL) == CP_TREE_OK;
-  ok = ok && cp_same(tree, node, &other, &other.root, &same);
+  cp_tree_result begun = cp_tree_begin(&other, value->at, value->length, NULL);
+  bool ok = begun == CP_TREE_OK && cp_same(tree, node, &other, &other.root, &same);
   cp_tree_free(&other);
+  if (begun == CP_TREE_BAD) return fail(CP_FAULT_DEPTH, pointer->length);
   if (!ok) return fail(CP_FAULT_MEMORY, pointer->length);
   return same ? done : fail(CP_FAULT_DIFFERENT, pointer->length);
+}
+
+static bool same_bytes(const cp_span *a, const cp_span *b) {
+  return a->length == b->length && memcmp(a->at, b->at, a->length) == 0;
 }
 
 /* Does `pointer` lead into what is at `from`? */
@@ -313,11 +329,12 @@ cp_edit cp_edit_move(cp_tree *tree, const cp_span *from, const cp_span *pointer,
                      bool *of_from) {
   cp_text text = {.limit = ADDED_MAX};
   *of_from = true;
+  bool nowhere = same_bytes(pointer, from); /* that changes nothing */
+  if (from->length == 0 && !nowhere) return fail(CP_FAULT_INSIDE, 0);
   if (leads_into(pointer, from)) return fail(CP_FAULT_INSIDE, from->length);
   cp_edit edit = take_text(tree, from, &text);
-  bool whole = from->length == 0; /* and so is `pointer`: that changes nothing */
-  if (edit.fault == CP_FAULT_NONE && !whole) edit = cp_edit_remove(tree, from);
-  if (edit.fault == CP_FAULT_NONE && !whole) {
+  if (edit.fault == CP_FAULT_NONE && !nowhere) edit = cp_edit_remove(tree, from);
+  if (edit.fault == CP_FAULT_NONE && !nowhere) {
     *of_from = false;
     edit = cp_edit_add(tree, pointer, &(cp_span){text.data, text.length});
   }

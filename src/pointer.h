@@ -23,6 +23,7 @@ typedef enum cp_fault {
   CP_FAULT_DIFFERENT, /* a test: another value is there */
   CP_FAULT_DEPTH,     /* the value would lie too deep */
   CP_FAULT_SIZE,      /* too much was added */
+  CP_FAULT_UTF8,      /* no key of JSON */
 } cp_fault;
 
 /* How an edit ended: `length` bytes of the pointer lead to what the fault speaks of. */

@@ -86,6 +86,11 @@ static void repeat(cp_put *put, const cp_clock *clock, const cp_digest *digest) 
   put->phase = CP_PUT_WAIT;
 }
 
+/* A good answer whose body is no offer may be anybody's: a proxy's page of its own. */
+static bool speaks_of_offer(const cp_digest *digest) {
+  return digest->understood || digest->body->length == 0;
+}
+
 static void doubt(cp_put *put, const cp_digest *digest) {
   put->sent = digest->sent;
   read_offer(put, CP_PUT_READ_BACK);
@@ -95,9 +100,9 @@ static void take_answer(cp_put *put, const cp_clock *clock, const cp_digest *dig
   cp_code code = code_of(put, digest);
   if (cp_retry_may_submit(digest))
     repeat(put, clock, digest);
-  else if (code == CP_CODE_NONE)
+  else if (code == CP_CODE_NONE && speaks_of_offer(digest))
     put->phase = CP_PUT_DONE;
-  else if (cp_retry_is_unclear(digest))
+  else if (code == CP_CODE_NONE || cp_retry_is_unclear(digest))
     doubt(put, digest);
   else if (code == CP_CODE_PRECONDITION_FAILED && put->edited > 0 &&
            put->edited < CP_EDITS_MAX)

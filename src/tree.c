@@ -93,7 +93,7 @@ static bool is_key(const cp_node *node, const cp_span *key) {
     return own->length == key->length && memcmp(own->at, key->at, key->length) == 0;
   if (own->length < key->length || own->length > 6 * key->length) return false;
   char *memory = own->length > sizeof plain ? cp_calloc(own->length) : plain;
-  if (!memory) return false;
+  if (!memory) return true; /* as their hashes say: better that than a second one */
   size_t length = cp_json_unescape(own, memory);
   bool same = length == key->length && memcmp(memory, key->at, length) == 0;
   if (memory != plain) cp_free(memory);
