@@ -618,9 +618,9 @@ describe("several offers", function()
   end)
 
   it("say when canceled what of them was sent", function()
-    local service_of_one, client, task = new_service { draft = "{}", preview = "{}" }, nil, nil
-    service_of_one.fault = function(name) if name == "POST golive" then task:cancel() end end
-    client = client_of(service_of_one)
+    local one, task = new_service { draft = "{}", preview = "{}" }, nil
+    one.fault = function(name) if name == "POST golive" then task:cancel() end end
+    local client = client_of(one)
     task = client:start("release", { "o" })
     repeat client:step(60) until task:done()
     local err = fails("canceled", task:result())
@@ -629,13 +629,13 @@ describe("several offers", function()
   end)
 
   it("end as canceled when the clock of their group raises", function()
-    local armed, members = false, nil
+    local armed = false
     local client = client_of(new_service { draft = "{}" }, { now = function()
       if armed then error "no clock" end
       return 1500000000
     end })
     local task = client:start("release", { "o" })
-    members = client:tasks()
+    local members = client:tasks()
     armed = true
     client:step()
     armed = false

@@ -18,6 +18,9 @@
 /* In the registry: of each offer whose document was read, that and the text it is of. */
 #define DOCUMENTS "cloudpartner.documents"
 
+/* Likewise: a text that is written to again and again. */
+#define SCRATCH "cloudpartner.scratch"
+
 /* The most of somebody else's text that goes into a message, in bytes. */
 #define LINE_MAX_BYTES 300
 
@@ -128,6 +131,32 @@ void cp_check_edit(lua_State *L, cp_editor *editor, const cp_edit *edit,
                cp_push_line(L, pointer->at, edit->length));
 }
 
+/*
+** What one edit has written to is kept for the next, up to so many bytes: for a large
+** offer, fresh memory from the system costs as much as all the rest.
+*/
+#define SCRATCH_MAX ((size_t)4 * 1024 * 1024)
+
+static cp_text *scratch_of(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, SCRATCH);
+  cp_text *scratch = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return scratch;
+}
+
+static void swap(cp_text *a, cp_text *b) {
+  cp_text other = *a;
+  *a = *b;
+  *b = other;
+}
+
+static void keep_scratch(lua_State *L, cp_editor *editor) {
+  cp_text *scratch = scratch_of(L);
+  if (editor->out.size > SCRATCH_MAX || editor->out.size < scratch->size) return;
+  swap(&editor->out, scratch);
+  cp_text_clear(scratch);
+}
+
 /* Room at once for about all of it: what grows is copied again and again. */
 static bool write_all(cp_editor *editor) {
   const cp_node *root = &editor->tree.root;
@@ -138,6 +167,7 @@ static bool write_all(cp_editor *editor) {
 }
 
 void cp_write_edits(lua_State *L, cp_editor *editor) {
+  swap(&editor->out, scratch_of(L));
   if (!write_all(editor)) luaL_error(L, "not enough memory");
 }
 
@@ -145,6 +175,7 @@ void cp_finish_edits(lua_State *L, cp_editor *editor) {
   cp_write_edits(L, editor);
   lua_pushlstring(L, cp_text_get(&editor->out), editor->out.length);
   lua_setfield(L, editor->offer, "json");
+  keep_scratch(L, editor);
   cp_close_editor(editor);
 }
 
@@ -522,6 +553,8 @@ static int new_offer(lua_State *L) {
 
 void cp_open_offer(lua_State *L) {
   make_documents(L);
+  *cp_push_text(L) = (cp_text){0};
+  lua_setfield(L, LUA_REGISTRYINDEX, SCRATCH);
   luaL_newmetatable(L, CP_EDITOR);
   lua_pushcfunction(L, editor_gc);
   lua_setfield(L, -2, "__gc");

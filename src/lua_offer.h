@@ -46,8 +46,8 @@ typedef struct cp_editor {
 } cp_editor;
 
 /*
-** Pushes an editor of the offer at an index; `way`: the pointer that comes first. It holds
-** the text, whatever becomes of the offer meanwhile.
+** Pushes an editor of the offer at an index; `way`: the pointer that comes first. It
+** holds the text, whatever becomes of the offer meanwhile.
 */
 cp_editor *cp_push_editor(lua_State *L, int offer, const char *name, const cp_span *way);
 

@@ -220,7 +220,7 @@ static bool insert(cp_tree *tree, const place *at, const cp_span *value) {
 
 /* What others have written is kept; what is new here is good JSON. */
 static cp_edit check_key(const place *at) {
-  bool is_new = !at->node && cp_node_kind(at->parent) == '{';
+  bool is_new = !at->node && at->step && cp_node_kind(at->parent) == '{';
   bool good = !is_new || cp_is_utf8(at->step->name.at, at->step->name.length);
   return good ? done : fail(CP_FAULT_UTF8, at->end);
 }
