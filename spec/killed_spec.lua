@@ -27,23 +27,7 @@ local function read(path)
   return text
 end
 
-local function temporary_directory()
-  local pipe = io.popen "mktemp -d"
-  local name = pipe:read "*l"
-  pipe:close()
-  return name
-end
-
--- Numbers in [0, 1) that are the same under every Lua (Park and Miller's).
-local function random_from(seed)
-  local state = seed
-  local function random()
-    state = state * 16807 % 2147483647
-    return state / 2147483647
-  end
-  for _ = 1, 3 do random() end -- the first ones of neighbours are neighbours
-  return random
-end
+local random_from, in_directory = live.random_from, live.in_directory
 
 -- Moments: `order` is how the emulator holds the job there, `has_come` whether it has, and
 -- `how` where the job kills itself.
@@ -243,13 +227,6 @@ local function find_again(service, plan, directory, job)
   local looked_up = was_taken and (way == "intent" or way == "adopt")
   assert.equal(looked_up, found.adopted)
   assert.equal(looked_up and has_ended, found.done)
-end
-
-local function in_directory(f)
-  local directory = temporary_directory()
-  local ok, err = pcall(f, directory)
-  os.execute("rm -rf " .. directory)
-  if not ok then error(err, 0) end
 end
 
 local function write_counts(path)

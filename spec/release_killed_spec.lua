@@ -30,25 +30,11 @@ local function read(path)
   return text
 end
 
-local function temporary_directory()
-  local pipe = io.popen "mktemp -d"
-  local name = pipe:read "*l"
-  pipe:close()
-  return name
-end
-
 -- The job is killed so long after it has left this file, at most, in seconds. "pid" comes
 -- before its first look, "ended" when the offer is live.
 local moments = {
   { "pid", 0.2 }, { "publish", 0.15 }, { "preview", 0.15 }, { "golive", 0.15 }, { "ended", 0.1 },
 }
-
--- Numbers in [0, 1) that are the same under every Lua (Park and Miller's).
-local function random_of(number)
-  local state = number
-  for _ = 1, 3 do state = state * 16807 % 2147483647 end
-  return state / 2147483647
-end
 
 local function start(service, offer, directory)
   return live.spawn({ live.interpreter, "spec/host/released.lua", offer, directory },
@@ -59,7 +45,7 @@ local function kill_job(service, number, offer, directory)
   local moment = moments[number % #moments + 1]
   local process = start(service, offer, directory)
   live.await(function() return exists(directory .. "/" .. moment[1]) end)
-  calls.poll(-1, random_of(number) * moment[2])
+  calls.poll(-1, live.random_from(number)() * moment[2])
   os.execute("kill -9 " .. read(directory .. "/pid"))
   assert.equal(SIGKILLED, process.ended(20).status)
 end
@@ -90,13 +76,6 @@ end
 
 local tally = {}
 
-local function in_directory(f)
-  local directory = temporary_directory()
-  local ok, err = pcall(f, directory)
-  os.execute("rm -rf " .. directory)
-  if not ok then error(err, 0) end
-end
-
 local function write_counts(path)
   local file = assert(io.open(path, "w"))
   for phase, count in pairs(tally) do file:write(phase, ": again: ", count, "\n") end
@@ -112,7 +91,7 @@ describe("a release that is killed", function()
 
   for number = first, last do
     it(("and begun again ends live, run %d"):format(number), function()
-      in_directory(function(directory)
+      live.in_directory(function(directory)
         local offer = "spec-release-" .. number
         service.configure(offer, { published = false, duration = 0.2 * SPEED * live.patience })
         kill_job(service, number, offer, directory)

@@ -485,16 +485,6 @@ describe("release", function()
   end)
 end)
 
--- Numbers in [0, 1) that are the same under every Lua (Park and Miller's).
-local function random_from(seed)
-  local state = seed
-  for _ = 1, 3 do state = state * 16807 % 2147483647 end
-  return function()
-    state = state * 16807 % 2147483647
-    return state / 2147483647
-  end
-end
-
 -- What may go wrong with an exchange, by chance; a POST may have been taken all the same.
 local function faults_of(service, random)
   local function lost() return { nil, "reset", "network" } end
@@ -531,7 +521,7 @@ describe("a release that is ended at random, under random faults,", function()
   it("is live in the end, with one publish and one go live", function()
     local attempts, struck = 0, 0
     for seed = 1, 500 do
-      local random = random_from(seed)
+      local random = live.random_from(seed)
       local service = new_service { draft = '{"n":' .. seed .. "}" }
       local fault = faults_of(service, random)
       service.fault = function(name)

@@ -90,6 +90,25 @@ function live.jumping_clock()
   }, slept
 end
 
+--- A function that gives numbers in [0, 1), the same under every Lua (Park and Miller's).
+function live.random_from(seed)
+  local state = seed
+  local function random()
+    state = state * 16807 % 2147483647
+    return state / 2147483647
+  end
+  for _ = 1, 3 do random() end -- the first ones of neighbours are neighbours
+  return random
+end
+
+--- Calls `f(path)` with an empty directory, which is gone afterwards.
+function live.in_directory(f)
+  local directory = output_of "mktemp -d":match "[^\n]+"
+  local ok, err = pcall(f, directory)
+  os.execute("rm -rf " .. directory)
+  if not ok then error(err, 0) end
+end
+
 -- Errors
 
 local sound = { no = true, maybe = true, yes = true }
