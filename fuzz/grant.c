@@ -39,7 +39,7 @@ static void check(cp_source source, bool v1, int status, const uint8_t *data,
   const cp_identity identity = {.source = source, .v1 = v1};
   cp_answer answer = {.http_status = status, .body = exact_text(data, size)};
   cp_grant grant;
-  cp_grant_read(&identity, &answer, ASKED, &grant);
+  cp_grant_read(&identity, "", &answer, ASKED, &grant);
   assert(!grant.token || status == 200 || source == CP_SOURCE_AZURE_CLI);
   if (grant.token)
     check_granted(&grant);

@@ -604,4 +604,134 @@ describe("a credential", function()
       assert.equal("canceled", err.code)
     end
   end)
+
+  local function message_of(result, err)
+    assert.is_nil(result)
+    assert.equal("credential", err.code, tostring(err))
+    return err.message
+  end
+
+  -- A client by transport, whose credential others may close.
+  local function shared_client(options)
+    local shared = cloudpartner.credential { tenant_id = "t", client_id = "c", client_secret = "a-secret" }
+    local given = { publisher = "contoso", retries = 0, credential = shared, transport = function()
+      return { status = 200, body = '{"access_token":"abc","expires_in":3600,"status":"running"}' }
+    end }
+    for name, value in pairs(options or {}) do given[name] = value end
+    return cloudpartner.new(given), shared
+  end
+
+  it("may be closed by whatever is called while it is asked", function()
+    local client, shared = shared_client()
+    client:observe(function() shared:close() end)
+    assert.matches("the credential is closed", message_of(client:offer_status "o"), 1, true)
+
+    client, shared = shared_client()
+    local task = client:start("offer_status", "o")
+    task:hold()
+    client:step()
+    assert.is_true(task:wanted())
+    shared:close()
+    assert.is_false((pcall(task.call, task)))
+    task:release()
+    client:step()
+    assert.matches("the credential is closed", message_of(task:result()), 1, true)
+
+    local sent = 0
+    client, shared = shared_client { transport = function(request)
+      if not request.url:find "oauth2" then sent = sent + 1 end
+      shared:close()
+      return { status = 200, body = '{"access_token":"abc","expires_in":3600}' }
+    end }
+    assert.matches("the credential is closed", message_of(client:offer_status "o"), 1, true)
+    assert.equal(0, sent)
+  end)
+
+  it("is read again by step when the holder of its request is gone", function()
+    local asked = {}
+    local client = cloudpartner.new {
+      publisher = "contoso", token = "abc", retries = 0, transport = function(request)
+        asked[#asked + 1] = request.method .. " " .. request.url:match "[^/]+/?%?"
+        if request.method == "GET" then return { status = 200, body = "[]" } end
+        return { status = 400, body = "{}" }
+      end,
+    }
+    local task = client:start("golive", "o", { reconcile = 0 })
+    task:hold()
+    client:step()
+    task:release()
+    client:step()
+    assert.equal("GET submissions/?", asked[1])
+    assert.equal("POST golive?", asked[2])
+    client = shared_client { transport = function(request)
+      asked[#asked + 1] = request.method .. " " .. request.url:match "[^/?]+$"
+      return { status = 200, body = '{"access_token":"abc","expires_in":3600,"status":"running"}' }
+    end }
+    task = client:start("offer_status", "o")
+    task:hold()
+    client:step()
+    task:release()
+    for _ = 1, 3 do client:step() end
+    assert.equal("POST token", asked[#asked - 1])
+    assert.equal("running", assert(task:result()).state)
+  end)
+
+  it("tells no part of its secret, however it is given back", function()
+    local secret = "s3cr+t/of&mine"
+    for _, back in ipairs {
+      ("x"):rep(485) .. secret, "s3cr\\u002bt\\/of\\u0026mine", "s3cr\\u002Bt/of\\u0026mine",
+      "s3cr%2Bt%2fof%26mine", secret,
+    } do
+      local client = cloudpartner.new {
+        publisher = "contoso", retries = 0,
+        credential = { tenant_id = "t", client_id = "c", client_secret = secret },
+        transport = function()
+          return { status = 401, body = '{"error_description":"' .. back .. '"}' }
+        end,
+      }
+      local seen = {}
+      client:observe(function(exchange) seen[#seen + 1] = cjson.encode(exchange.response or {}) end)
+      local _, err = client:offer_status "o"
+      local all = tostring(err) .. err.message .. cjson.encode(err.details) .. table.concat(seen)
+      assert.is_nil(all:find("s3cr", 1, true), all)
+      assert.is_nil(all:find("mine", 1, true), all)
+    end
+  end)
+
+  it("is bound to no endpoint by a client that could not be made", function()
+    local shared = cloudpartner.credential { tenant_id = "t", client_id = "c", client_secret = "a-secret" }
+    assert.is_false((pcall(cloudpartner.new, {
+      credential = shared, endpoint = "https://a.example", headers = { Authorization = "x" },
+    })))
+    cloudpartner.new { credential = shared, endpoint = "https://b.example" }:close()
+  end)
+
+  it("asks once more when its file was gone for a moment, under a holder too", function()
+    local async = require "cloudpartner.async"
+    local path = os.tmpname()
+    local function write(text)
+      local file = assert(io.open(path, "w"))
+      file:write(text)
+      file:close()
+    end
+    write "an-assertion-of-some-length"
+    local client = cloudpartner.new {
+      publisher = "contoso", retries = 0,
+      credential = { tenant_id = "t", client_id = "c", federated_token_file = path },
+      transport = function()
+        return { status = 200, body = '{"access_token":"abc","expires_in":3600,"status":"running"}' }
+      end,
+    }
+    local task = client:start("offer_status", "o")
+    task:hold()
+    client:step()
+    os.remove(path)
+    task:answer(pcall(function() return (function(f, ...) return f(...) end)(task:call()) end))
+    for _ = 1, 3 do client:step() end
+    assert.equal("credential", select(2, task:result()).code)
+    write "an-assertion-of-some-length"
+    local results = async.run(client, function(wrapped) return assert(wrapped:offer_status "o").state end)
+    assert.equal("running", results[1][1], tostring(results[1].error))
+    os.remove(path)
+  end)
 end)

@@ -175,13 +175,32 @@ describe("a credential", function()
     local one = client(application())
     assert(one:offer_status(OFFER))
     service.tokens { delay = 0.5, life = 100 }
-    calls.poll(-1, 2.1)
+    calls.poll(-1, 2.3) -- half its life, and a tenth of that
     live.within(0.4, function() assert(one:offer_status(OFFER)) end)
     live.await(function() return tokens().asked == 2 and tokens().at_once == 0 end)
     calls.poll(-1, 1.6) -- the first one's end
     assert(one:offer_status(OFFER))
     assert.equal(2, tokens().asked)
     assert.equal(0, service.state().unauthorized)
+  end)
+
+  it("is used once, though its life is over when it comes", function()
+    service.tokens { life = 1, delay = 1.2 }
+    local one = client(application())
+    assert(one:offer_status(OFFER, { timeout = 15 }))
+    assert.equal(1, tokens().asked)
+  end)
+
+  it("raises the descriptor when its answer came before anybody waited", function()
+    for _ = 1, 60 do
+      local one = client(application { authority = "http://127.0.0.1:9" }, { retries = 0 })
+      local task = one:start("offer_status", OFFER)
+      one:step()
+      if not task:done() then assert.is_true(calls.poll(one:pollfd(), 5)) end
+      while one:step(1) > 0 do end
+      assert.equal("credential", select(2, task:result()).code)
+      one:close()
+    end
   end)
 
   it("serves a client though the one that asked is not stepped any more", function()

@@ -43,9 +43,9 @@ void cp_credential_follow(const cp_sharer *sharer) {
 }
 
 /* Those who wait go on; a host that watches another descriptor hears of it. */
-static void wake(const cp_credential *credential, bool failed) {
+static void wake(const cp_credential *credential, cp_token_news news) {
   for (cp_sharer *sharer = credential->sharers; sharer; sharer = sharer->next)
-    if (cp_tasks_token_came(sharer->tasks, failed) && *sharer->port)
+    if (cp_tasks_tell_token(sharer->tasks, news) && *sharer->port)
       cp_port_ring(*sharer->port);
 }
 
@@ -89,8 +89,9 @@ static void set_bounds(const cp_credential *credential, cp_request *request) {
 }
 
 static const char *secret_of(const cp_credential *credential) {
-  if (has_file(credential)) return credential->assertion;
-  return credential->identity.secret ? credential->identity.secret : "";
+  const char *secret =
+      has_file(credential) ? credential->assertion : credential->identity.secret;
+  return secret ? secret : "";
 }
 
 /* The environment is read here, not by the engine's thread: the host may change it. */
@@ -176,6 +177,15 @@ static void forget_last(cp_credential *credential) {
   credential->unobserved = false;
 }
 
+void cp_credential_give_back(cp_credential *credential, cp_answer *last) {
+  if (credential->open && !credential->last) {
+    credential->last = last;
+    return;
+  }
+  if (last) cp_answer_free(last);
+  cp_free(last);
+}
+
 /* An answer of which an observer will hear. */
 static void keep_last(cp_credential *credential, cp_answer *answer) {
   forget_last(credential);
@@ -183,40 +193,14 @@ static void keep_last(cp_credential *credential, cp_answer *answer) {
   credential->unobserved = cp_source_is_http(credential->identity.source);
 }
 
-/* As JSON may have it between its quotes. */
-static bool add_quoted(cp_text *to, const char *secret) {
-  bool ok = cp_text_reserve(to, 2 * strlen(secret));
-  for (; ok && *secret; secret++)
-    ok = (!strchr("/\"\\", *secret) || cp_text_putc(to, '\\')) &&
-         cp_text_putc(to, *secret);
-  return ok;
-}
-
-static bool add_escaped(cp_text *to, const char *secret) {
-  size_t length = strlen(secret);
-  return cp_text_reserve(to, 3 * length) && cp_url_escape(to, secret, length);
-}
-
-static void blot_text(const char *secret, char *text) {
-  cp_text whole = {.data = text, .length = text ? strlen(text) : 0};
-  cp_text_blot(&whole, secret);
-}
-
-/* One way to write a secret, in all that is kept of an answer. */
-static void blot_form(const char *form, cp_answer *answer, char *reason) {
-  cp_secret_blot(form, answer);
-  blot_text(form, reason);
-}
-
-/* A secret that is given back, as it is, as it was sent, or as JSON. */
+/* A secret that is given back, however it is spelled. */
 static void blot(const char *secret, cp_answer *answer, char *reason) {
-  cp_text escaped = {0}, quoted = {0};
-  if (strlen(secret) < BLOT_MIN) return;
-  if (add_escaped(&escaped, secret)) blot_form(escaped.data, answer, reason);
-  if (add_quoted(&quoted, secret)) blot_form(quoted.data, answer, reason);
-  blot_form(secret, answer, reason);
-  cp_text_free_secret(&escaped);
-  cp_text_free_secret(&quoted);
+  cp_text whole = {.data = reason, .length = reason ? strlen(reason) : 0};
+  if (!*secret) return;
+  cp_text_blot_spelled(&answer->headers, secret);
+  cp_text_blot_spelled(&answer->body, secret);
+  cp_text_blot_spelled(&answer->detail, secret);
+  cp_text_blot_spelled(&whole, secret);
 }
 
 static double delay_of(const cp_credential *credential, const cp_digest *digest,
@@ -225,6 +209,11 @@ static double delay_of(const cp_credential *credential, const cp_digest *digest,
   if (digest->http_status == 410 && policy.retries) policy.retries += UPDATE_REPETITIONS;
   if (!cp_grant_may_repeat(&credential->identity, digest)) return -1;
   return cp_retry_delay(&policy, credential->token.repetitions, digest, clock->random);
+}
+
+/* What a function of the caller's gives, or not, is told to the one that called it. */
+static bool is_for_all(const cp_credential *credential) {
+  return credential->identity.source != CP_SOURCE_FUNCTION;
 }
 
 /*
@@ -238,7 +227,7 @@ static cp_renewal settle(cp_credential *credential, char *reason, const char *ad
   credential->advice = advice ? advice : cp_source_advice(credential->identity.source);
   cp_token_failed(&credential->token, delay, clock->now);
   credential->untold = failed;
-  wake(credential, failed && credential->identity.source != CP_SOURCE_FUNCTION);
+  wake(credential, failed && is_for_all(credential) ? CP_NEWS_FAILED : CP_NEWS_NONE);
   return failed ? CP_RENEWAL_FAILED : CP_RENEWAL_REPEATED;
 }
 
@@ -247,7 +236,7 @@ static bool take(cp_credential *credential, const char *token, size_t length, do
   if (!cp_token_came(&credential->token, token, length, life, since, clock->random))
     return false;
   credential->untold = true;
-  wake(credential, false);
+  wake(credential, is_for_all(credential) ? CP_NEWS_CAME : CP_NEWS_NONE);
   return true;
 }
 
@@ -257,8 +246,10 @@ cp_renewal cp_credential_answered(cp_credential *credential, cp_answer *answer,
   cp_grant grant;
   cp_digest_headers(answer, clock->wall, &digest);
   double delay = delay_of(credential, &digest, clock);
-  cp_grant_read(&credential->identity, answer, credential->asked_wall, &grant);
-  blot(secret_of(credential), answer, grant.reason);
+  const char *secret =
+      strlen(secret_of(credential)) < BLOT_MIN ? "" : secret_of(credential);
+  cp_grant_read(&credential->identity, secret, answer, credential->asked_wall, &grant);
+  blot(secret, answer, grant.reason);
   forget_assertion(credential);
   keep_last(credential, answer);
   if (!grant.token) return settle(credential, grant.reason, grant.advice, delay, clock);
@@ -292,7 +283,7 @@ void cp_credential_forsake(cp_credential *credential, const void *asker) {
   if (credential->asker != asker) return;
   credential->asker = NULL;
   cp_token_leave(&credential->token);
-  wake(credential, false);
+  wake(credential, CP_NEWS_NONE);
 }
 
 static bool copy_text(const cp_text *from, cp_text *to) {
@@ -335,7 +326,7 @@ void cp_credential_close(cp_credential *credential) {
   credential->agent = NULL;
   forget_assertion(credential);
   forget_last(credential);
-  wake(credential, false);
+  wake(credential, CP_NEWS_NONE);
 }
 
 void cp_credential_free(cp_credential *credential) {

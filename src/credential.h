@@ -94,6 +94,9 @@ void cp_credential_forsake(cp_credential *credential, const void *asker);
 /* Why there is no token: an answer for a task, NULL without memory. */
 cp_answer *cp_credential_failure(const cp_credential *credential);
 
+/* Gives it back its last answer, if it has no newer one. */
+void cp_credential_give_back(cp_credential *credential, cp_answer *last);
+
 /* In a forked child: what is in flight is the parent's, the token is not. */
 void cp_credential_leave_parent(cp_credential *credential);
 

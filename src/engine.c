@@ -127,9 +127,17 @@ static void free_port(cp_port *port) {
   cp_free(port);
 }
 
+/* Nobody has taken it, and with it perhaps a token. */
+static void wipe_answer(cp_answer *answer) {
+  cp_text_free_secret(&answer->headers);
+  cp_text_free_secret(&answer->body);
+  cp_text_free_secret(&answer->detail);
+}
+
 /* With the lock held. */
 static void free_exchange(cp_exchange *exchange) {
   cp_port *port = exchange->port;
+  if (exchange->answer && exchange->request.is_secret) wipe_answer(exchange->answer);
   cp_request_free(&exchange->request);
   if (exchange->answer) cp_answer_free(exchange->answer);
   cp_free(exchange->answer);
@@ -209,6 +217,7 @@ static bool begin_program(cp_exchange *exchange) {
   char *const *words = exchange->request.program;
   exchange->answer->body.limit = exchange->request.max_body;
   exchange->answer->detail.limit = ERRORS_MAX;
+  cp_text_reserve(&exchange->answer->body, CP_SECRET_SIZE);
   exchange->began = cp_os_now();
   int error = cp_process_start(&exchange->process, words, exchange->request.environment);
   if (!error) return true;
@@ -539,19 +548,26 @@ void cp_port_close(cp_port *port) {
   unlock();
 }
 
-void cp_port_follow(cp_port *port, cp_port *leader) {
-  if (port->leader == leader) return;
-  lock();
+/* With the lock held. */
+static void set_leader(cp_port *port, cp_port *leader) {
   leave_leader(port);
   port->leader = leader;
   if (leader) port->next = leader->followers;
   if (leader) leader->followers = port;
+}
+
+/* What has arrived already rings as well: nobody else will tell of it. */
+void cp_port_follow(cp_port *port, cp_port *leader) {
+  lock();
+  if (port->leader != leader) set_leader(port, leader);
+  if (leader && leader->done.first) ring(port);
   unlock();
 }
 
+/* A parent's descriptor is not a forked child's to raise. */
 void cp_port_ring(cp_port *port) {
   lock();
-  ring(port);
+  if (!is_foreign(port)) ring(port);
   unlock();
 }
 

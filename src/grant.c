@@ -303,7 +303,8 @@ static const char *read_grant(const cp_identity *identity, const members *found,
   if (!token || !cp_token_text_ok(token, strlen(token)))
     fault = "an access_token that is no token";
   else if (!(life > 0 && life <= LIFE_MAX))
-    fault = "a token that lasts for no plausible time (expires_in)";
+    fault = "a token that lasts for no plausible time (expires_in, or expires_on by this "
+            "machine's clock)";
   if (fault)
     cp_free_secret(token);
   else
@@ -380,27 +381,31 @@ static size_t length_of_words(const char *words) {
   return length;
 }
 
-static void add_line(cp_text *to, const char *words, size_t length) {
+/* The secret is blotted first: half of it, where the line is cut, would not be seen. */
+static void add_blotted_line(cp_text *to, char *words, size_t length,
+                             const char *secret) {
   char line[WORDS_MAX + CP_LINE_EXTRA];
+  cp_text all = {.data = words, .length = length};
+  if (*secret) cp_text_blot_spelled(&all, secret);
   cp_text_add(to, line, cp_line(words, length, WORDS_MAX, line));
 }
 
 /* What the authority, or az, says about it; else what is wrong by our own reading. */
-static void add_reason(const cp_answer *answer, const char *fault, const members *found,
-                       cp_text *to) {
+static void add_reason(const cp_answer *answer, const char *secret, const char *fault,
+                       const members *found, cp_text *to) {
   bool answered = answer->failure == CP_FAIL_NONE;
   char *words = answered ? unescaped(&found->words) : NULL;
   if (words)
-    add_line(to, words, length_of_words(words));
+    add_blotted_line(to, words, length_of_words(words), secret);
   else if (answered && answer->http_status && answer->http_status != 200)
     cp_text_printf(to, "HTTP %d", answer->http_status);
   else if (answer->failure == CP_FAIL_TIMEOUT)
     cp_text_puts(to, "no answer in time");
   else if (answer->detail.length)
-    add_line(to, answer->detail.data, answer->detail.length);
+    add_blotted_line(to, answer->detail.data, answer->detail.length, secret);
   else
     cp_text_puts(to, fault);
-  cp_free(words);
+  cp_free_secret(words);
 }
 
 /* What was not understood may hold a token. */
@@ -409,18 +414,18 @@ static void drop_body(cp_answer *answer) {
   cp_text_free_secret(&answer->body);
 }
 
-static void fail(const cp_identity *identity, const char *fault, const members *found,
-                 cp_answer *answer, cp_grant *grant) {
+static void fail(const cp_identity *identity, const char *secret, const char *fault,
+                 const members *found, cp_answer *answer, cp_grant *grant) {
   cp_text reason = {0};
   cp_text_printf(&reason, "no token by %s: ", cp_source_name(identity->source));
-  add_reason(answer, fault, found, &reason);
+  add_reason(answer, secret, fault, found, &reason);
   grant->reason = reason.data;
   grant->advice = advice_for(identity, cp_text_get(&reason));
   drop_body(answer);
 }
 
-void cp_grant_read(const cp_identity *identity, cp_answer *answer, double wall,
-                   cp_grant *grant) {
+void cp_grant_read(const cp_identity *identity, const char *secret, cp_answer *answer,
+                   double wall, cp_grant *grant) {
   members found;
   const char *fault = "an answer that is no JSON object";
   bool is_read = read_members(&answer->body, &found);
@@ -432,7 +437,7 @@ void cp_grant_read(const cp_identity *identity, cp_answer *answer, double wall,
   blot(&found.token);
   if (grant->token && strlen(grant->token) >= BLOT_MIN)
     cp_secret_blot(grant->token, answer); /* should it stand elsewhere, too */
-  if (!grant->token) fail(identity, fault, &found, answer, grant);
+  if (!grant->token) fail(identity, secret, fault, &found, answer, grant);
 }
 
 /*

@@ -69,9 +69,10 @@ typedef struct cp_grant {
 /*
 ** Reads the answer to such a request, which was sent at `wall` in Unix seconds, and blots
 ** the token out of it. A body that was not understood, and might hold one, is gone then.
+** The reason does not hold `secret`, which may be empty.
 */
-void cp_grant_read(const cp_identity *identity, cp_answer *answer, double wall,
-                   cp_grant *grant);
+void cp_grant_read(const cp_identity *identity, const char *secret, cp_answer *answer,
+                   double wall, cp_grant *grant);
 
 /* May the same request have another outcome? As cp_retry_may_read, with IMDS's habits. */
 bool cp_grant_may_repeat(const cp_identity *identity, const cp_digest *digest);

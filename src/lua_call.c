@@ -375,28 +375,30 @@ bool cp_observe(lua_State *L, int env, const cp_lua_task *task, const cp_clock *
 
 /* With the request in C's memory, which a raise must not leak. */
 static int push_renewal(lua_State *L) {
-  const cp_credential *credential = lua_touserdata(L, 1);
   lua_createtable(L, 0, 5);
   push_request(L, lua_touserdata(L, 2));
   lua_setfield(L, -2, "request");
-  set_outcome(L, credential->last, lua_touserdata(L, 3));
+  set_outcome(L, lua_touserdata(L, 1), lua_touserdata(L, 3));
   lua_pushvalue(L, 4);
   lua_insert(L, -2);
   lua_call(L, 1, 0);
   return 0;
 }
 
-bool cp_observe_renewal(lua_State *L, int env, const cp_credential *credential,
+bool cp_observe_renewal(lua_State *L, int env, cp_credential *credential,
                         const cp_clock *clock) {
   cp_request request;
+  cp_answer *last = credential->last; /* a finalizer may close the credential meanwhile */
+  credential->last = NULL;
   bool ok = cp_credential_request_shown(credential, &request);
   lua_pushcfunction(L, push_renewal);
-  lua_pushlightuserdata(L, (void *)credential);
+  lua_pushlightuserdata(L, last);
   lua_pushlightuserdata(L, &request);
   lua_pushlightuserdata(L, (void *)clock);
   lua_getfield(L, env, "observe");
   ok = !ok || lua_pcall(L, 4, 0, 0) == 0;
   cp_request_free(&request);
+  cp_credential_give_back(credential, last);
   return ok;
 }
 

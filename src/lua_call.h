@@ -39,7 +39,7 @@ bool cp_has_call(lua_State *L, int env, const cp_lua_task *task);
 bool cp_observe(lua_State *L, int env, const cp_lua_task *task, const cp_clock *clock);
 
 /* The same for the last request for a token, which is shown without its secrets. */
-bool cp_observe_renewal(lua_State *L, int env, const cp_credential *credential,
+bool cp_observe_renewal(lua_State *L, int env, cp_credential *credential,
                         const cp_clock *clock);
 
 /*

@@ -203,9 +203,9 @@ int cp_client_new(lua_State *L) {
   set_endpoint(L, client);
   set_numbers(L, client);
   set_functions(L, client);
-  set_credential(L, client);
   set_headers(L, client);
   cp_set_route(L, client->service.base, &client->route);
+  set_credential(L, client); /* last: a shared one is bound by it */
   cp_client_seed(client);
   client->generation = cp_engine_generation();
   client->open = true;

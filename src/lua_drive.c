@@ -101,6 +101,7 @@ static bool call(lua_State *L, drive *d, cp_function function) {
   bool asks = function == CP_FUNCTION_TOKEN || function == CP_FUNCTION_ASK;
   cp_credential *credential = credential_of(d);
   cp_came came = {.first = lua_gettop(L) + 1};
+  luaL_checkstack(L, 10, "a call");
   lua_pushcfunction(L, protected_call);
   for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
   if (asks) credential->is_asking = true;
@@ -132,6 +133,15 @@ static bool get_token(lua_State *L, drive *d);
 static bool fail_by_credential(drive *d, const char *reason) {
   answer_failure(d, CP_FAIL_CREDENTIAL, CP_SENT_NO, reason);
   return true;
+}
+
+/* Whatever is called may close it: a function of the caller's, an observer, a finalizer. */
+static bool is_credential_open(const drive *d) {
+  return credential_of(d) && credential_of(d)->open;
+}
+
+static bool fail_as_closed(drive *d) {
+  return fail_by_credential(d, "the credential is closed");
 }
 
 /*
@@ -166,6 +176,7 @@ static bool is_served(const drive *d) {
 /* While the old token serves, it is no error that there is no new one. */
 static bool go_on(lua_State *L, drive *d, cp_renewal renewal) {
   if (!show_renewal(L, d)) return true;
+  if (!is_credential_open(d)) return fail_as_closed(d);
   if (renewal == CP_RENEWED || is_served(d)) return take_bearer(L, d);
   if (renewal == CP_RENEWAL_REPEATED) return get_token(L, d);
   answer_with(d, cp_credential_failure(credential_of(d)));
@@ -217,13 +228,15 @@ static bool await_token(drive *d) {
 }
 
 static bool get_token(lua_State *L, drive *d) {
+  if (!is_credential_open(d)) return fail_as_closed(d);
   cp_credential *credential = credential_of(d);
-  if (!credential || !credential->open)
-    return fail_by_credential(d, "the credential is closed");
-  bool failed = d->task->task.tokenless || credential->identity.source == CP_SOURCE_NONE;
-  d->task->task.tokenless = false;
+  cp_token_news news = d->task->task.token_news;
+  d->task->task.token_news = CP_NEWS_NONE;
+  if (credential->identity.source == CP_SOURCE_NONE) news = CP_NEWS_FAILED;
   if (!show_renewal(L, d)) return true;
-  if (failed) return go_on(L, d, CP_RENEWAL_FAILED);
+  if (!is_credential_open(d)) return fail_as_closed(d);
+  if (news == CP_NEWS_FAILED) return go_on(L, d, CP_RENEWAL_FAILED);
+  if (news == CP_NEWS_CAME && credential->token.bearer) return take_bearer(L, d);
   switch (cp_token_look(&credential->token, d->clock.now)) {
     case CP_TOKEN_SEND: return take_bearer(L, d);
     case CP_TOKEN_WAIT: return await_token(d);
@@ -233,6 +246,7 @@ static bool get_token(lua_State *L, drive *d) {
 
 static bool take_token(lua_State *L, drive *d, const cp_came *came) {
   cp_credential *credential = credential_of(d);
+  if (!is_credential_open(d)) return fail_as_closed(d);
   credential->asker = NULL;
   return go_on(L, d, cp_take_token(L, credential, came, &d->clock));
 }
@@ -241,11 +255,15 @@ static bool take_token(lua_State *L, drive *d, const cp_came *came) {
 static bool take_asked(lua_State *L, drive *d, const cp_came *came) {
   cp_credential *credential = credential_of(d);
   cp_request_free(&d->request);
+  if (!is_credential_open(d)) return fail_as_closed(d);
   credential->asker = NULL;
-  cp_answer *answer = cp_calloc(sizeof *answer);
-  if (!answer)
+  d->answer = cp_calloc(sizeof *d->answer);
+  if (!d->answer)
     return go_on(L, d, cp_credential_refused(credential, NULL, NULL, &d->clock));
-  cp_take_answer(L, credential->max_body, came, answer);
+  cp_take_answer(L, credential->max_body, came, d->answer);
+  if (!is_credential_open(d)) return fail_as_closed(d);
+  cp_answer *answer = d->answer;
+  d->answer = NULL;
   answer->seconds = d->clock.now - credential->asked_at;
   return go_on(L, d, cp_credential_answered(credential, answer, &d->clock));
 }
@@ -377,6 +395,15 @@ static bool satisfy(lua_State *L, drive *d, cp_want want) {
 /* What is above the task: whether its holder's call went well, and three results. */
 enum { TASK = 3, WENT_WELL, RESULTS };
 
+/* What it was to be called with was made for its holder, who is gone. */
+static bool call_anew(lua_State *L, drive *d) {
+  cp_function function = (cp_function)d->task->function;
+  if (function == CP_FUNCTION_TRANSPORT) return exchange(L, d);
+  if (function != CP_FUNCTION_ASK) return call(L, d, function);
+  d->task->function = CP_FUNCTION_NONE;
+  return is_credential_open(d) ? ask_transport(L, d) : fail_as_closed(d);
+}
+
 /*
 ** Goes on with the call at which the task was left: it has been made; or its holder is
 ** gone, and then it is made here, unless that was in the middle of it.
@@ -389,7 +416,7 @@ static bool resume(lua_State *L, drive *d) {
   }
   if (d->task->function == CP_FUNCTION_NONE) return true;
   if (d->task->task.stage == CP_STAGE_ENDED) return true;
-  if (!d->task->calling) return call(L, d, (cp_function)d->task->function);
+  if (!d->task->calling) return call_anew(L, d);
   lua_pushnil(L);
   lua_pushliteral(L, "the coroutine that made this call is gone");
   return take(L, d, &came);
@@ -468,6 +495,7 @@ static int protected_push(lua_State *L) {
   bool sends = d->task->function == CP_FUNCTION_TRANSPORT;
   bool asks = d->task->function == CP_FUNCTION_ASK;
   cp_text fault = {0};
+  if (asks && !is_credential_open(d)) return luaL_error(L, "the credential is closed");
   if ((sends && !make_request(d, &d->request)) ||
       (asks && !cp_credential_request(credential_of(d), &d->request, &fault)))
     return raise_fault(L, &fault);

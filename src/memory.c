@@ -122,6 +122,44 @@ void cp_text_blot(cp_text *text, const char *secret) {
     from = (size_t)(at - text->data) + length;
 }
 
+static int hex(const char *at, int count) {
+  int value = 0;
+  for (; count > 0; count--, at++) {
+    const char *digits = "0123456789ABCDEFabcdef", *found = strchr(digits, *at);
+    if (!*at || !found) return -1;
+    int digit = (int)(found - digits);
+    value = value * 16 + (digit < 16 ? digit : digit - 6);
+  }
+  return value;
+}
+
+/* In how many bytes a text has this character: as it is, \/, \u002b or %2B; 0: not. */
+static size_t spelled(const char *at, size_t left, char c) {
+  if (*at == '\\' && left >= 6 && at[1] == 'u' && hex(at + 2, 4) == (unsigned char)c)
+    return 6;
+  if (*at == '\\' && left >= 2 && at[1] == c) return 2;
+  if (*at == '%' && left >= 3 && hex(at + 1, 2) == (unsigned char)c) return 3;
+  return *at == c;
+}
+
+static size_t spelled_all(const char *at, size_t left, const char *secret) {
+  size_t used = 0;
+  for (; *secret; secret++) {
+    size_t length = used < left ? spelled(at + used, left - used, *secret) : 0;
+    if (!length) return 0;
+    used += length;
+  }
+  return used;
+}
+
+void cp_text_blot_spelled(cp_text *text, const char *secret) {
+  cp_text_blot(text, secret);
+  for (size_t i = 0, length; i < text->length; i += length ? length : 1) {
+    length = spelled_all(text->data + i, text->length - i, secret);
+    memset(text->data + i, '*', length);
+  }
+}
+
 void cp_text_shrink(cp_text *text) {
   char *data = text->data ? cp_realloc(text->data, text->length + 1) : NULL;
   if (!data) return;

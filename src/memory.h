@@ -49,6 +49,9 @@ void cp_text_free_secret(cp_text *text);
 /* Puts asterisks over each place where the text holds `secret`, which is not empty. */
 void cp_text_blot(cp_text *text, const char *secret);
 
+/* The same for a secret however JSON or a URL may spell its characters. */
+void cp_text_blot_spelled(cp_text *text, const char *secret);
+
 /* Gives back what a text does not need; it stays as it is when that can't be done. */
 void cp_text_shrink(cp_text *text);
 

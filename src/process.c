@@ -27,11 +27,10 @@ extern char **environ;
 
 /* What is read of the environment */
 
-/* A directory of PATH that is empty is the working directory. */
 static char *join(const char *directory, size_t length, const char *name) {
   cp_text path = {0};
-  bool ok = cp_text_add(&path, directory, length) &&
-            (length == 0 || cp_text_putc(&path, '/')) && cp_text_puts(&path, name);
+  bool ok = cp_text_add(&path, directory, length) && cp_text_putc(&path, '/') &&
+            cp_text_puts(&path, name);
   if (!ok) cp_text_free(&path);
   return path.data;
 }
@@ -41,11 +40,15 @@ static bool is_program(const char *path) {
   return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
+/*
+** An empty directory of PATH means the working directory, which may be anybody's: it is
+** passed over.
+*/
 char *cp_process_find(const char *name) {
   const char *at = getenv("PATH"), *end;
-  for (at = at ? at : DEFAULT_PATH;; at = end + 1) {
+  for (at = at && *at ? at : DEFAULT_PATH;; at = end + 1) {
     end = at + strcspn(at, ":");
-    char *path = join(at, (size_t)(end - at), name);
+    char *path = end > at ? join(at, (size_t)(end - at), name) : NULL;
     if (path && is_program(path)) return path;
     cp_free(path);
     if (!*end) return NULL;
@@ -111,12 +114,22 @@ static int set_attributes(posix_spawnattr_t *attributes) {
   return error ? error : posix_spawnattr_setflags(attributes, flags);
 }
 
+/* Nothing that the host, or libcurl, has left open is the program's. */
+static int close_others(posix_spawn_file_actions_t *actions) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  return posix_spawn_file_actions_addclosefrom_np(actions, STDOUT_FILENO + CP_STREAMS);
+#else
+  (void)actions;
+  return 0;
+#endif
+}
+
 static int set_streams(posix_spawn_file_actions_t *actions, int pipes[CP_STREAMS][2]) {
   int error =
       posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   for (int i = 0; !error && i < CP_STREAMS; i++)
     error = posix_spawn_file_actions_adddup2(actions, pipes[i][1], STDOUT_FILENO + i);
-  return error;
+  return error ? error : close_others(actions);
 }
 
 static int spawn_with(pid_t *pid, char *const *words, char *const *environment,
@@ -156,6 +169,12 @@ int cp_process_start(cp_process *process, char *const *words, char *const *envir
 
 /* Looking after it */
 
+/*
+** So often a stream without a bound is read at one visit: others wait for the engine's
+** thread.
+*/
+#define DRAIN_MAX 64
+
 /* False when the output is over its limit; of the errors the rest is dropped. */
 static bool take(cp_text *text, const char *data, size_t length, bool may_drop) {
   size_t room = text->limit - text->length;
@@ -168,7 +187,8 @@ static bool drain(int *stream, cp_text *text, bool may_drop) {
   char data[4096];
   ssize_t got = 1;
   bool fits = true;
-  while (fits && *stream >= 0 && got > 0) {
+  for (int i = 0; fits && *stream >= 0 && got > 0; i++) {
+    if (may_drop && i >= DRAIN_MAX) break;
     got = read(*stream, data, sizeof data);
     if (got > 0) fits = take(text, data, (size_t)got, may_drop);
   }

@@ -383,14 +383,15 @@ cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock) {
 
 void cp_task_await_token(cp_tasks *tasks, cp_task *task, double until) {
   task->stage = CP_STAGE_ADMITTED;
+  task->token_news = CP_NEWS_NONE;
   append(&tasks->tokenless, task);
   park(tasks, task, fmin(until, send_limit(task)));
 }
 
-bool cp_tasks_token_came(cp_tasks *tasks, bool failed) {
+bool cp_tasks_tell_token(cp_tasks *tasks, cp_token_news news) {
   bool any = tasks->tokenless.first != NULL;
   while (tasks->tokenless.first) {
-    tasks->tokenless.first->tokenless = failed;
+    tasks->tokenless.first->token_news = news;
     make_ready(tasks, tasks->tokenless.first);
   }
   return any;

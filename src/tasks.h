@@ -51,6 +51,12 @@ typedef enum cp_event {
   CP_EVENT_RECONCILE,
 } cp_event;
 
+typedef enum cp_token_news {
+  CP_NEWS_NONE,   /* whoever waits looks anew */
+  CP_NEWS_CAME,   /* there is one: it may be used once, however short its life */
+  CP_NEWS_FAILED, /* there is none, and this was why it was waited for */
+} cp_token_news;
+
 typedef struct cp_outcome {
   cp_code code; /* CP_CODE_NONE: done */
   cp_sent sent;
@@ -71,11 +77,11 @@ typedef struct cp_task {
   bool driven;      /* somebody is at it, perhaps within a call of the caller's */
   bool holds_place; /* counted in `in_flight` */
   bool renewed;     /* the token was renewed for the exchange under way */
-  bool tokenless;   /* the renewal that it waited for has failed */
   cp_event event;
-  cp_sent sent;    /* did the last request reach the service? */
-  double deadline; /* by cp_clock.now */
-  double launched; /* likewise, the exchange */
+  cp_token_news token_news; /* what came of the renewal that it waited for */
+  cp_sent sent;             /* did the last request reach the service? */
+  double deadline;          /* by cp_clock.now */
+  double launched;          /* likewise, the exchange */
   cp_todo todo;
   cp_outcome outcome;
   cp_answer *answer; /* the last one; kept only while somebody may ask for it */
@@ -145,15 +151,14 @@ cp_want cp_task_advance(cp_tasks *tasks, cp_task *task, const cp_clock *clock);
 
 /*
 ** The driven task waits for a token that another asks for, but no longer than until then:
-** see cp_tasks_token_came.
+** see cp_tasks_tell_token.
 */
 void cp_task_await_token(cp_tasks *tasks, cp_task *task, double until);
 
 /*
-** Those that wait for a token may look for it now; or it is the failure that they waited
-** for. True when there were some.
+** Those that wait for a token hear what came of it. True when there were some.
 */
-bool cp_tasks_token_came(cp_tasks *tasks, bool failed);
+bool cp_tasks_tell_token(cp_tasks *tasks, cp_token_news news);
 
 /* Gives up driving it: whoever comes next goes on with it. */
 void cp_task_leave(cp_tasks *tasks, cp_task *task);

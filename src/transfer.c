@@ -13,11 +13,6 @@
 /* All of one answer's headers. */
 #define HEADERS_MAX (256 * 1024)
 
-/*
-** Room for an answer that holds a secret, taken at once: what grows leaves copies behind.
-*/
-#define SECRET_SIZE (32 * 1024)
-
 #if LIBCURL_VERSION_NUM < 0x074400
 #error "libcurl 7.68 or later is needed (curl_multi_poll, curl_multi_wakeup)"
 #endif
@@ -83,7 +78,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *self) {
   cp_transfer *transfer = self;
   cp_text *body = &transfer->answer->body;
   body->limit = transfer->request->max_body;
-  if (transfer->request->is_secret && !body->size) cp_text_reserve(body, SECRET_SIZE);
+  if (transfer->request->is_secret && !body->size) cp_text_reserve(body, CP_SECRET_SIZE);
   if (cp_text_add(body, data, size * count)) return size * count;
   transfer->too_large = true;
   return 0;

@@ -9,6 +9,11 @@
 #include "digest.h"
 
 /*
+** Room for an answer that holds a secret, taken at once: what grows leaves copies behind.
+*/
+#define CP_SECRET_SIZE (32 * 1024)
+
+/*
 ** How a client's connections are made; shared by its exchanges, changed by none of
 ** them.
 */

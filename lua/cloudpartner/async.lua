@@ -89,8 +89,11 @@ local function hold(task)
   return finalized(setmetatable({ task = task }, Held))
 end
 
+local function invoke(f, ...) return f(...) end
+
+-- What keeps the call from being made counts as raised in it.
 local function answer(task)
-  task:answer(async.pcall(task:call()))
+  task:answer(async.pcall(function() return invoke(task:call()) end))
 end
 
 -- Until the task has ended: its calls are made, and it is awaited in between.
