@@ -135,7 +135,7 @@ static bool fail_by_credential(drive *d, const char *reason) {
   return true;
 }
 
-/* Whatever is called may close it: a function of the caller's, an observer, a finalizer. */
+/* Whatever is called may close it: a function, an observer, a finalizer of the host. */
 static bool is_credential_open(const drive *d) {
   return credential_of(d) && credential_of(d)->open;
 }
