@@ -332,6 +332,29 @@ describe("the caller's functions", function()
   end)
 end)
 
+describe("a token function that calls its own client", function()
+  it("is told so, and what waits for it fails", function()
+    local wrapped
+    local client = client_of { token = function() return assert(wrapped:operations "spec-offer") end }
+    wrapped = async.wrap(client, coroutine.yield)
+    local results = async.run(client, function(own)
+      wrapped = own
+      return select(2, own:operations "spec-offer").code
+    end, function(own) return select(2, own:operations "spec-offer").code end)
+    assert.equal("credential", results[1][1], tostring(results[1].error))
+    assert.equal("credential", results[2][1], tostring(results[2].error))
+  end)
+
+  it("may call another", function()
+    local other = client_of()
+    local client = client_of { token = function()
+      return type(assert(other:operations "spec-offer")) == "table" and "secret", 3600
+    end }
+    local results = async.run(client, list)
+    assert.is_true(results[1].ok, tostring(results[1].error))
+  end)
+end)
+
 describe("a clock of the caller's", function()
   -- Calls `f` at its call number `at`, and tells how often it was called.
   local function clock(at, f)

@@ -95,11 +95,16 @@ static int task_release(lua_State *L) {
   return 0;
 }
 
-/* task:wanted(): is there a call for the holder to make? */
+/*
+** task:wanted(): is there a call for the holder to make? And is it one for a token: within
+** that nobody can wait for the same.
+*/
 static int task_wanted(lua_State *L) {
   cp_check_task(L, 1);
-  lua_pushboolean(L, find(L, cp_push_env(L, 1), is_wanting) != NULL);
-  return 1;
+  const cp_lua_task *task = find(L, cp_push_env(L, 1), is_wanting);
+  lua_pushboolean(L, task != NULL);
+  lua_pushboolean(L, task && task->function == CP_FUNCTION_TOKEN);
+  return 2;
 }
 
 /* task:call(): the function that is wanted, and its arguments. */

@@ -445,7 +445,8 @@ function Task:cancel() end
 ---@param wake? fun()
 function Task:hold(wake) end
 
----@return boolean
+---@return boolean wanted
+---@return boolean is_for_token
 function Task:wanted() end
 
 ---@return function f, any ...

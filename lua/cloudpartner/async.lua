@@ -96,11 +96,32 @@ local function answer(task)
   task:answer(async.pcall(function() return invoke(task:call()) end))
 end
 
+-- By coroutine: the client for which it is in a token function. There it would wait for
+-- itself, if it called that client.
+local asking = setmetatable({}, { __mode = "k" })
+
+local function answer_with_token(client, task)
+  local thread = coroutine.running() or asking
+  asking[thread] = client
+  answer(task)
+  asking[thread] = nil
+end
+
+local function check_not_asking(client)
+  if asking[coroutine.running() or asking] ~= client then return end
+  error("the token function called its own client", 0)
+end
+
+local function make_call(client, task, is_for_token)
+  if is_for_token then answer_with_token(client, task) else answer(task) end
+end
+
 -- Until the task has ended: its calls are made, and it is awaited in between.
 local function finish(client, task, await)
   local held = hold(task)
   while not task:done() do
-    if task:wanted() then answer(task) else await(client, held) end
+    local wanted, is_for_token = task:wanted()
+    if wanted then make_call(client, task, is_for_token) else await(client, held) end
   end
   return task:result()
 end
@@ -176,6 +197,7 @@ function async.wrap(client, await)
   assert(type(await) == "function", "bad argument 'await': a function expected")
   local metatable
   local function call(name, ...)
+    check_not_asking(client)
     local task = client:start(name, ...)
     return adopt_all(client, metatable, finish(client, task, await))
   end
