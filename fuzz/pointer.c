@@ -1,7 +1,7 @@
 /*
 ** pointer.c - fuzzes the editor of offers: lines of edits, an empty one, and the text
-** An edit is a letter (s, a, r, i, p: set, append, remove, insert, replace), a pointer, a
-** tab and a value. Decoding what was edited is held against a model that edits what was
+** An edit is a letter (s, a, r, i, p, m, c: set, append, remove, insert, replace, move,
+** copy), a pointer, a tab and a value, or the pointer to move or copy from. Decoding what was edited is held against a model that edits what was
 ** decoded; and outside of the edit each byte must be the one that was there.
 */
 #include "../src/pointer.h"
@@ -131,6 +131,29 @@ static void take_away(value *parent, size_t place) {
           (parent->count - place) * sizeof *parent->children);
 }
 
+static value clone(const value *v) {
+  value copy = {.kind = v->kind, .count = v->count};
+  copy.text = exact_text(v->text.data, v->text.length);
+  copy.key = exact_text(v->key.data, v->key.length);
+  copy.children = calloc(v->count + 1, sizeof *copy.children);
+  assert(copy.children);
+  for (size_t i = 0; i < v->count; i++) copy.children[i] = clone(&v->children[i]);
+  return copy;
+}
+
+/* What is at a pointer that is known to be good. */
+static value *find(value *v, const cp_text *pointer) {
+  const char *at = pointer->data, *end = at + pointer->length;
+  while (at < end) {
+    cp_text step = next_step(&at, end);
+    size_t place = place_of(v, &step);
+    free(step.data);
+    assert(place < v->count);
+    v = &v->children[place];
+  }
+  return v;
+}
+
 /* Does in the model what the editor has done; `new` is used up. */
 static void edit_model(value *root, char letter, const cp_text *pointer, value *new) {
   const char *at = pointer->data, *end = at + pointer->length;
@@ -157,6 +180,20 @@ static void edit_model(value *root, char letter, const cp_text *pointer, value *
     *root = *new;
   }
   free(step.data);
+}
+
+/* Removed, if it is moved, and then inserted: RFC 6902, 4.4 and 4.5. */
+static void transfer_in_model(value *root, char letter, const cp_text *from,
+                              const cp_text *pointer) {
+  value copy = clone(find(root, from)), none = {0};
+  if (letter == 'm' && same_bytes(from, pointer)) {
+    free_value(&copy);
+    return;
+  }
+  free(copy.key.data);
+  copy.key = (cp_text){0};
+  if (letter == 'm') edit_model(root, 'r', from, &none);
+  edit_model(root, 'i', pointer, &copy);
 }
 
 /* The editor */
@@ -237,8 +274,21 @@ static void check_edit(cp_tree *tree, value *model, char letter, const cp_text *
   cp_text_free(&after);
 }
 
-/* Takes one line of edits; without a good value it is another edit's. */
-static void take_line(cp_tree *tree, value *model, const char *line, size_t length) {
+/* A move that fails half way is the end of its patch: then nothing more is looked at. */
+static bool check_transfer(cp_tree *tree, value *model, char letter, const cp_text *at,
+                           const cp_text *from) {
+  cp_span pointer = {at->data, at->length}, origin = {from->data, from->length};
+  bool of_from;
+  cp_edit made =
+      (letter == 'm' ? cp_edit_move : cp_edit_copy)(tree, &origin, &pointer, &of_from);
+  assert(made.length <= (of_from ? origin : pointer).length ||
+         made.fault == CP_FAULT_NONE);
+  if (made.fault == CP_FAULT_NONE) transfer_in_model(model, letter, from, at);
+  return made.fault == CP_FAULT_NONE || letter == 'c';
+}
+
+/* Takes one line of edits, if it is a good one; false: nothing goes on from there. */
+static bool take_line(cp_tree *tree, value *model, const char *line, size_t length) {
   const char *tab = memchr(line, '\t', length);
   size_t end = tab ? (size_t)(tab - line) : length;
   cp_text pointer = exact_text(line + 1, end - 1);
@@ -246,12 +296,16 @@ static void take_line(cp_tree *tree, value *model, const char *line, size_t leng
   value new = {0};
   char letter = line[0];
   bool has_value = decode(text.data, text.length, &new);
-  if (strchr("saip", letter) ? has_value : letter == 'r')
+  bool goes_on = true;
+  if (letter == 'm' || letter == 'c')
+    goes_on = check_transfer(tree, model, letter, &pointer, &text), free_value(&new);
+  else if (strchr("saip", letter) ? has_value : letter == 'r')
     check_edit(tree, model, letter, &pointer, &new, &text);
   else
     free_value(&new);
   free(pointer.data);
   free(text.data);
+  return goes_on;
 }
 
 static void check_result(const cp_tree *tree, const value *model) {
@@ -275,12 +329,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   bool good = decode(bytes.data, bytes.length, &model);
   assert(begun == CP_TREE_OK || begun == CP_TREE_BAD);
   assert((begun == CP_TREE_OK) == good);
-  for (int i = 0; good && i < EDITS_MAX && (line = at) < text - 1; i++) {
+  bool goes_on = good;
+  for (int i = 0; goes_on && i < EDITS_MAX && (line = at) < text - 1; i++) {
     at = strchr(line, '\n') + 1;
     if (at - line > 1 && *line != '\t')
-      take_line(&tree, &model, line, (size_t)(at - line - 1));
+      goes_on = take_line(&tree, &model, line, (size_t)(at - line - 1));
   }
-  if (good) check_result(&tree, &model);
+  if (goes_on) check_result(&tree, &model);
   if (good) free_value(&model);
   cp_tree_free(&tree);
   free(bytes.data);
