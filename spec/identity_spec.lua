@@ -272,6 +272,27 @@ describe("a credential", function()
     assert.equal(2, tokens().asked)
   end)
 
+  forks("does not raise its parent's descriptors in a forked child", function()
+    local shared = cloudpartner.credential(application { authority = service.address })
+    local one, two = client(shared), client(shared)
+    service.tokens { delay = 0.3 }
+    local first, second = one:start("offer_status", OFFER), two:start("offer_status", OFFER)
+    one:step()
+    two:step()
+    local pid = calls.fork()
+    if pid == 0 then
+      calls.poll(-1, 0.8) -- until the parent's are over
+      local ok = one:offer_status(OFFER)
+      os.exit(ok and 7 or 8, false)
+    end
+    while one:step(1) > 0 do end
+    while two:step(1) > 0 do end
+    assert(first:result())
+    assert(second:result())
+    assert.equal(7, calls.wait(pid, 10))
+    assert.is_false((calls.poll(two:pollfd(), 0)))
+  end)
+
   -- The caller's function, under the same rules.
 
   it("of a function serves on when it can't be renewed", function()
