@@ -1,5 +1,6 @@
 /*
-** document.c - fuzzes the digestion of documents: an operation, an offer's status, a list
+** document.c - fuzzes the digestion of documents: an operation, an offer's status, a list,
+** an offer
 */
 #include "../src/document.h"
 
@@ -170,12 +171,27 @@ static void check_offer(const cp_text *body) {
   check_same(&operation, &offer);
 }
 
+/* Of these only the form counts, and an offer's etag. */
+static void check_forms(const cp_text *body) {
+  cp_digest array = digest_of(CP_DOC_ARRAY, body), offer = digest_of(CP_DOC_OFFER, body);
+  cp_json json;
+  cp_json_begin(&json, body->data, body->length);
+  char first = cp_json_peek(&json);
+  assert(array.understood == (first == '[' && is_json(body)));
+  assert(offer.understood == (first == '{' && is_json(body)));
+  assert(!array.etag && !array.texts);
+  assert(!offer.etag || (offer.understood && offer.etag_length <= body->length));
+  cp_digest_free(&offer);
+  cp_digest_free(&array);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   cp_text body = exact_text(data, size);
   check_document(CP_DOC_OPERATION, &body);
   check_document(CP_DOC_OFFER_STATUS, &body);
   check_document(CP_DOC_LIST, &body);
   check_offer(&body);
+  check_forms(&body);
   cp_text_free(&body);
   return 0;
 }

@@ -191,6 +191,15 @@ static void check_escape(const cp_text *segment) {
   cp_text_free(&escaped);
 }
 
+/* A parameter is no longer than its URL, and there only where that has its name. */
+static void check_parameter(const char *url) {
+  cp_text value = {0};
+  bool there = cp_url_parameter(url, "se", &value);
+  assert(!there || (cp_url_is_web(url) ? strstr(url, "se=") != NULL : true));
+  assert(value.length <= strlen(url) && (there || !value.length));
+  cp_text_free(&value);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const uint8_t *line = size ? memchr(data, '\n', size) : NULL;
   size_t first = line ? (size_t)(line - data) : 0, rest = line ? first + 1 : 0;
@@ -201,6 +210,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_location(base.data, &location);
   check_names(location.data);
   check_escape(&location);
+  check_parameter(location.data);
   cp_text_free(&base);
   cp_text_free(&location);
   cp_text_free(&text);
