@@ -360,7 +360,7 @@ describe("the objects are documented:", function()
 
   it("the plan of a release, and its phases", function()
     local client = client_of {
-      answer(200, document "running"), answer(200, { ENTRY }),
+      answer(200, document "running"), answer(200, { ENTRY }), answer(200, { a = 1 }), answer(404),
       answer(200, document "running"), EMPTY_LIST, answer(200, { a = 1 }), answer(200, { a = 2 }),
       answer(200, { a = 1 }),
     }
@@ -403,7 +403,8 @@ describe("the objects are documented:", function()
       transport = function() return { status = 401, body = "" } end,
     }:offer_status "o"
     local _, released = client_of {
-      answer(200, document "running"), answer(200, { ENTRY }), answer(200, document "failed"),
+      answer(200, document "running"), answer(200, { ENTRY }), answer(200, { a = 1 }), answer(404),
+      answer(200, document "failed"),
     }:release "o"
     assert.equal("throttled operation_failed credential operation_failed", refused.code .. " "
       .. failed.code .. " " .. tokenless.code .. " " .. released.code)

@@ -208,8 +208,30 @@ describe("release", function()
     local phases, status = phases_of(client_of(service))
     assert.equal("live", assert(status).phase)
     assert.same({ "preview waiting_for_publisher", "live succeeded" }, phases)
-    asked_for(service, { "status", "submissions", "operations" }, LOOK, "submissions",
-      "POST golive", "operations")
+    asked_for(service, { "status", "submissions", "draft", "production", "operations" }, LOOK,
+      "submissions", "POST golive", "operations")
+  end)
+
+  it("has nothing to do with an operation on an offer whose draft is live", function()
+    local service = new_service({ draft = "{}", production = "{}" },
+      { { id = "p", kind = "publish", state = "running", text = "{}" } })
+    local client = client_of(service)
+    assert.same({ offer = "o", next = "nothing", differences = {} },
+      assert(client:release("o", { dry_run = true })))
+    assert.equal("live", assert(client:release "o").phase)
+    for _, asked in ipairs(service.asked) do assert.not_equal("operations", asked) end
+  end)
+
+  it("tells its functions which offer it is", function()
+    local told = {}
+    assert(client_of(new_service { draft = "{}" }):release("o", {
+      on_progress = function(_, phase, offer) told[#told + 1] = phase .. " " .. offer end,
+      confirm = function(_, offer)
+        told[#told + 1] = "confirm " .. offer
+        return true
+      end,
+    }))
+    assert.same({ "preview o", "confirm o", "live o" }, told)
   end)
 
   it("follows a go live that is under way, and looks again", function()
@@ -218,7 +240,7 @@ describe("release", function()
     local phases, status = phases_of(client_of(service))
     assert.equal("live", assert(status).phase)
     assert.same({ "live succeeded" }, phases)
-    asked_for(service, { "status", "submissions", "operations" },
+    asked_for(service, { "status", "submissions", "draft", "production", "operations" },
       { "status", "submissions", "draft", "production" })
   end)
 
@@ -237,7 +259,7 @@ describe("release", function()
     local err = fails("conflict", client_of(service):release "o")
     assert.equal("x", err.operation.id)
     assert.equal("no", err.sent)
-    asked_for(service, { "status", "submissions" })
+    asked_for(service, { "status", "submissions", "draft", "production" })
   end)
 
   it("takes an operation that began after its look for its own", function()
@@ -375,7 +397,11 @@ describe("release", function()
     raises("stop", client.release, client, "o", { confirm = function() error "stop" end })
     raises("unknown option 'adopt'", client.release, client, "o", { adopt = "running" })
     raises("option 'confirm'", client.release, client, "o", { confirm = true })
-    raises("offer must be a string", client.release, client)
+    raises("an id, or a list of ids, expected, not", client.release, client)
+    raises("an id, or a list of ids, expected, not number", client.release, client, 5)
+    raises("of an offer, its id", client.release, client, cloudpartner.offer("{}", "o"))
+    raises("of an offer, its id", client.release, client, { offer = "o" })
+    raises("of an offer, its id", client.release, client, { "a", nil, "b" })
   end)
 
   it("speaks of its own failure when it has no token for what comes next", function()

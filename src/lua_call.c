@@ -432,9 +432,10 @@ static void push_subject(lua_State *L, int env, const cp_lua_task *task) {
     case CP_CALL_EDIT: cp_push_edit(L, env, task); break;
     default: cp_push_status(L, task); break;
   }
-  if (task->task.machine == &cp_release_machine &&
-      task->task.todo.as.call == CP_CALL_PROGRESS)
+  if (task->task.machine != &cp_release_machine) return;
+  if (task->task.todo.as.call == CP_CALL_PROGRESS)
     lua_pushstring(L, cp_phase_name(task->task.as.release.phase));
+  lua_pushstring(L, task->task.operation.offer);
 }
 
 /* Only falsehood is a no, where it counts: see machine.h. */

@@ -243,11 +243,22 @@ static void set_subject(lua_State *L, int env, int error, const cp_lua_task *tas
   }
 }
 
-/* Where no list tells what became of it. */
+/* What to do about a PUT: of which nothing tells, or for which others are too quick. */
+static const char *advice_of_put(const cp_task *task) {
+  const cp_outcome *outcome = &task->outcome;
+  bool open = outcome->code == CP_CODE_AMBIGUOUS ||
+              (!outcome->of_answer && outcome->sent != CP_SENT_NO);
+  if (outcome->code == CP_CODE_PRECONDITION_FAILED && task->as.put.edited)
+    return "others keep changing it; call again later";
+  return open ? "the service may have stored it: compare client:offer with what was put "
+                "before putting it again"
+              : NULL;
+}
+
 static void set_own_advice(lua_State *L, int error, const cp_task *task) {
-  if (task->machine != &cp_put_machine || task->outcome.code != CP_CODE_AMBIGUOUS) return;
-  lua_pushliteral(L, "the service may have stored it: compare client:offer with what was "
-                     "put before putting it again");
+  const char *own = task->machine == &cp_put_machine ? advice_of_put(task) : NULL;
+  if (!own) return;
+  lua_pushstring(L, own);
   lua_setfield(L, error, "advice");
 }
 

@@ -96,8 +96,8 @@ static int task_release(lua_State *L) {
 }
 
 /*
-** task:wanted(): is there a call for the holder to make? And is it one for a token: within
-** that nobody can wait for the same.
+** task:wanted(): is there a call for the holder to make? And is it one for a token:
+** within that nobody can wait for the same.
 */
 static int task_wanted(lua_State *L) {
   cp_check_task(L, 1);

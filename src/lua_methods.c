@@ -359,7 +359,7 @@ static void complete_intent(lua_State *L, cp_lua_task *task) {
 ** operation or URL, without I/O; or of what became of an intent, looked up in the list.
 */
 static int start_resume(lua_State *L) {
-  luaL_checkany(L, 2);
+  if (lua_isnone(L, 2)) lua_settop(L, 2);
   cp_options_check(L, 3, CP_FOR_RESUME | CP_FOR_CALL);
   cp_lua_task *task = cp_task_new(L, "resume", CP_RESULT_OPERATION, 3);
   int top = lua_gettop(L);

@@ -521,17 +521,27 @@ static bool is_offer(lua_State *L, int index) {
   return same;
 }
 
-/* Replaces the text, table or offer at 1 by its text. */
-static void check_document(lua_State *L) {
-  size_t length;
+/* Pushes the text of the text, table or offer at 1. */
+static void push_document_text(lua_State *L) {
   const char *fault = NULL;
   if (is_offer(L, 1))
-    lua_getfield(L, 1, "json"), luaL_checktype(L, -1, LUA_TSTRING);
+    push_text(L, 1);
   else if (lua_istable(L, 1))
     fault = cp_push_json(L, 1);
   else
-    luaL_checktype(L, 1, LUA_TSTRING), lua_pushvalue(L, 1);
+    lua_pushvalue(L, 1);
   if (fault) luaL_error(L, "bad argument 'document': it holds %s", fault);
+  if (lua_type(L, -1) != LUA_TSTRING)
+    luaL_error(L,
+               "bad argument 'document': JSON text, a table or an offer expected, "
+               "not %s",
+               luaL_typename(L, -1));
+}
+
+/* Replaces it by that, which must be an object. */
+static void check_document(lua_State *L) {
+  size_t length;
+  push_document_text(L);
   lua_replace(L, 1);
   const char *text = lua_tolstring(L, 1, &length);
   if (!cp_is_object(text, length))

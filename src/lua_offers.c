@@ -184,7 +184,8 @@ static int begin_put(lua_State *L, cp_lua_task *task, bool edits, bool creates) 
 */
 int cp_start_put_offer(lua_State *L) {
   size_t length;
-  luaL_checkany(L, 3);
+  cp_check_id(L, 2, "offer");
+  if (lua_isnone(L, 3)) lua_settop(L, 3);
   cp_options_check(L, 4, CP_FOR_PUT | CP_FOR_CALL);
   check_offer_text(L, 3, &length);
   cp_lua_task *task = cp_new_offer_task(L, "put_offer", CP_RESULT_OFFER, 4);
@@ -202,6 +203,7 @@ int cp_start_put_offer(lua_State *L) {
 ** nothing.
 */
 int cp_start_update(lua_State *L) {
+  cp_check_id(L, 2, "offer");
   if (!lua_isfunction(L, 3))
     luaL_error(L, "bad argument 'f': a function expected, not %s", luaL_typename(L, 3));
   cp_options_check(L, 4, CP_FOR_UPDATE | CP_FOR_CALL);

@@ -5,6 +5,7 @@
 #include "lua_options.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -153,11 +154,13 @@ static void check_number(lua_State *L, const struct option *option) {
   double value = lua_tonumber(L, -1);
   if ((option->types & INTEGER) && value != floor(value))
     luaL_error(L, "option '%s' must be an integer", option->name);
+  char bounds[80]; /* in the same words under every Lua */
   if (value >= option->min && value <= option->max) return;
   if (option->max < INFINITY)
-    luaL_error(L, "option '%s' must be between %f and %f", option->name, option->min,
-               option->max);
-  luaL_error(L, "option '%s' must be at least %f", option->name, option->min);
+    snprintf(bounds, sizeof bounds, "between %.10g and %.10g", option->min, option->max);
+  else
+    snprintf(bounds, sizeof bounds, "at least %.10g", option->min);
+  luaL_error(L, "option '%s' must be %s", option->name, bounds);
 }
 
 static void check_text(lua_State *L, const struct option *option) {

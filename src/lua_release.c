@@ -57,7 +57,11 @@ static cp_lua_task *start_one(lua_State *L, cp_task *group) {
 
 /* Raises for what is no list of ids, or names one twice. */
 static int check_offers(lua_State *L) {
-  int count = (int)lua_rawlen(L, 2), top = lua_gettop(L);
+  int count = (int)lua_rawlen(L, 2), top = lua_gettop(L), keys = 0;
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) keys++;
+  if (keys != count)
+    luaL_error(L, "bad argument 'offer': an id, or a list of ids, expected, not a table "
+                  "with other keys (of an offer, its id)");
   lua_newtable(L);
   for (int i = 1; i <= count; i++) {
     lua_rawgeti(L, 2, i);
@@ -136,6 +140,9 @@ int cp_start_release(lua_State *L) {
   cp_options_check(L, 3, RELEASE_OPTIONS);
   lua_settop(L, 3);
   if (lua_istable(L, 2)) return start_group(L);
+  if (lua_type(L, 2) != LUA_TSTRING)
+    luaL_error(L, "bad argument 'offer': an id, or a list of ids, expected, not %s",
+               luaL_typename(L, 2));
   start_one(L, NULL);
   return 1;
 }

@@ -68,15 +68,18 @@ static void end_part(cp_release *release) {
   if (ended && ended->release) ended->release(&release->as);
 }
 
-/* What was submitted before is over; what is submitted now is nowhere yet. */
-static void submit(cp_release *release, cp_kind kind) {
-  cp_operation *operation = release->operation;
+static void forget_operation(cp_operation *operation) {
   cp_operation_set(&operation->id, NULL);
   cp_operation_set(&operation->url, NULL);
-  operation->kind = kind;
   operation->adopted = operation->done = false;
   operation->submitted_at = operation->poll_after = -1;
-  cp_submission_init(&release->as.submission, release->service, operation,
+}
+
+/* What was submitted before is over; what is submitted now is nowhere yet. */
+static void submit(cp_release *release, cp_kind kind) {
+  forget_operation(release->operation);
+  release->operation->kind = kind;
+  cp_submission_init(&release->as.submission, release->service, release->operation,
                      &release->policy.submission);
   release->stage = CP_RELEASE_SUBMIT;
   release->anew = true;
@@ -188,6 +191,7 @@ static void follow(cp_release *release, const cp_clock *clock) {
 
 static void decide(cp_release *release, const cp_clock *clock, cp_step_to_live step) {
   release->step = step;
+  if (step == CP_STEP_NOTHING) forget_operation(release->operation);
   if (release->policy.looks_only)
     release->stage = CP_RELEASE_DONE;
   else if (step == CP_STEP_NOTHING)
@@ -208,23 +212,26 @@ static const cp_entry *find_running(const cp_digest *digest) {
 }
 
 /* Only one operation runs on an offer at a time: wire, "Endpoints". */
-static void take_list(cp_release *release, const cp_clock *clock,
-                      const cp_digest *digest) {
+static void take_list(cp_release *release, const cp_digest *digest) {
   const cp_entry *running = find_running(digest);
-  if (!running) {
-    look_at(release, CP_LOOK_DRAFT);
-    return;
-  }
   cp_operation *operation = release->operation;
+  forget_operation(operation);
+  release->is_running = running != NULL;
+  look_at(release, CP_LOOK_DRAFT);
+  if (!running) return;
   operation->kind = running->kind;
   operation->submitted_at = running->began;
-  operation->poll_after = -1;
   if (!cp_api_place(release->service, operation, running->id))
     fail(release, CP_CODE_NONE, CP_SENT_NO);
-  else if (running->kind != CP_PUBLISH && running->kind != CP_GOLIVE)
-    fail(release, CP_CODE_CONFLICT, CP_SENT_NO);
-  else
+}
+
+/* The draft is not what is live. */
+static void take_running(cp_release *release, const cp_clock *clock) {
+  cp_kind kind = release->operation->kind;
+  if (kind == CP_PUBLISH || kind == CP_GOLIVE)
     decide(release, clock, CP_STEP_FOLLOW);
+  else
+    fail(release, CP_CODE_CONFLICT, CP_SENT_NO);
 }
 
 static void take_draft(cp_release *release, const cp_text *body) {
@@ -250,6 +257,8 @@ static void take_slot(cp_release *release, const cp_clock *clock, const cp_text 
     fail(release, CP_CODE_NONE, CP_SENT_NO);
   else if (same)
     decide(release, clock, production ? CP_STEP_NOTHING : CP_STEP_GOLIVE);
+  else if (production && release->is_running)
+    take_running(release, clock);
   else if (production)
     look_at(release, CP_LOOK_PREVIEW);
   else
@@ -266,7 +275,7 @@ static void take_look(cp_release *release, const cp_clock *clock,
   } else if (release->as.read.phase == CP_READ_DONE) {
     switch (release->look) {
       case CP_LOOK_STATUS: look_at(release, CP_LOOK_LIST); break;
-      case CP_LOOK_LIST: take_list(release, clock, digest); break;
+      case CP_LOOK_LIST: take_list(release, digest); break;
       case CP_LOOK_DRAFT: take_draft(release, digest->body); break;
       default: take_slot(release, clock, digest->body); break;
     }

@@ -2,7 +2,8 @@
 ** release.h - an offer from draft to live, whatever was done of that before
 ** Look: at the offer's status, its operations and what is in its slots. The draft is live
 ** already: nothing to do. An operation is under way: follow it, and look again. The draft
-** is in preview: ask, and go live. Otherwise publish. Nothing is remembered that the
+** is in preview: ask, and go live. Otherwise publish. The operations are read before the
+** slots: what has ended until then is in them. Nothing is remembered that the
 ** service does not tell, so it can be begun anew at any moment.
 */
 #ifndef CP_RELEASE_H
@@ -61,9 +62,10 @@ typedef struct cp_release {
     CP_RELEASE_FAILED
   } stage;
   cp_look look;
-  bool anew;     /* what was answered so far explains nothing of what comes */
-  bool followed; /* what is under way is somebody else's, or an earlier process's */
-  bool declined; /* its caller did not want to go live */
+  bool is_running; /* `operation` is what was under way when the list was read */
+  bool anew;       /* what was answered so far explains nothing of what comes */
+  bool followed;   /* what is under way is somebody else's, or an earlier process's */
+  bool declined;   /* its caller did not want to go live */
   cp_phase phase;
   cp_step_to_live step;
   cp_code code; /* this and the next: how it fails, when none of its parts does */
