@@ -149,17 +149,10 @@ end)
 
 -- The page
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 describe("docs/faults.md", function()
   it("is what tools/faults.lua prints", function()
     local printed = live.run { live.interpreter, "tools/faults.lua" }
     assert.equal(0, printed.status, printed.output)
-    assert.equal(read "docs/faults.md", printed.output)
+    assert.equal(live.text_of "docs/faults.md", printed.output)
   end)
 end)

@@ -19,15 +19,7 @@ local first, last = (only or "1 40"):match "(%d+) (%d+)"
 first, last = tonumber(first), tonumber(last)
 if os.getenv "VARIANT" then last = first + 9 end -- each moment once
 
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
-local random_from, in_directory = live.random_from, live.in_directory
+local random_from, in_directory, read = live.random_from, live.in_directory, live.text_of
 
 -- Moments: `order` is how the emulator holds the job there, `has_come` whether it has, and
 -- `how` where the job kills itself.
@@ -229,18 +221,10 @@ local function find_again(service, plan, directory, job)
   assert.equal(looked_up and has_ended, found.done)
 end
 
-local function write_counts(path)
-  local file = assert(io.open(path, "w"))
-  for name, count in pairs(tally.ways) do file:write(name, ": ", count, "\n") end
-  file:close()
-end
-
 describe("a job that is killed", function()
   local service = live.service("--speed", tostring(SPEED))
 
-  teardown(function()
-    if os.getenv "KILLS_COUNTS" then write_counts(os.getenv "KILLS_COUNTS") end
-  end)
+  teardown(function() live.write_counts(tally.ways) end)
 
   for number = first, last do
     local plan = plan_of(number)

@@ -7,17 +7,10 @@ local nginx = require "spec.host.nginx"
 
 local OFFER = "contoso-virtualmachineoffer"
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
 -- The Lua blocks by their headings; and how many there are.
 local function recipes()
   local found, count, heading, block = {}, 0, nil, nil
-  for line in read "docs/credentials.md":gmatch "([^\n]*)\n" do
+  for line in live.text_of "docs/credentials.md":gmatch "([^\n]*)\n" do
     heading = line:match "^## (.*)" or heading
     if block and line == "```" then
       found[heading], block = table.concat(block, "\n") .. "\n", nil

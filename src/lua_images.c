@@ -145,10 +145,12 @@ static int fitness(lua_State *L, const search *s, cp_node *images,
 ** NULL: it has none yet; null is none.
 */
 static cp_node *find_images(lua_State *L, const search *s, const cp_span *version) {
-  cp_node *old = member(L, s, s->plan, OLD_KEY), *new = member(L, s, s->plan, NEW_KEY);
-  int of_old = fitness(L, s, old, version), of_new = fitness(L, s, new, version);
-  bool is_new = of_new > of_old || (!old && !new &&is_migrated(L, s));
-  cp_node *images = is_new ? new : old;
+  cp_node *former = member(L, s, s->plan, OLD_KEY);
+  cp_node *present = member(L, s, s->plan, NEW_KEY);
+  int of_former = fitness(L, s, former, version);
+  bool is_new = fitness(L, s, present, version) > of_former ||
+                (!former && !present && is_migrated(L, s));
+  cp_node *images = is_new ? present : former;
   add_step(L, s, is_new ? NEW_KEY : OLD_KEY);
   return images && cp_node_kind(images) != 'n' ? images : NULL;
 }

@@ -13,8 +13,6 @@
 #include "lua_start.h"
 #include "url.h"
 
-#define WEEK (7 * 86400.0)
-
 /* Arguments. In all of these the client is at stack index 1. */
 
 const char *cp_check_publisher(lua_State *L, const cp_client *client) {
@@ -240,7 +238,7 @@ static void begin_watch(lua_State *L, cp_lua_task *task, int options) {
   lua_pop(L, 1);
   of->sent = CP_SENT_YES;
   cp_watch_init(&of->as.watch, &task->client->service, &of->operation, &policy, &clock,
-                cp_option_number(L, options, "timeout", WEEK));
+                cp_option_number(L, options, "timeout", CP_PATIENCE));
   of->machine = &cp_watch_machine;
   cp_note_calls(L, task, options);
   cp_task_begin(L, task);
@@ -517,7 +515,7 @@ static void push_needed(lua_State *L, const char *name) {
 
 /* What is left of the call's `timeout` after its first part. */
 static void shorten_timeout(lua_State *L, double began, cp_client *client) {
-  double timeout = cp_option_number(L, 1, "timeout", WEEK);
+  double timeout = cp_option_number(L, 1, "timeout", CP_PATIENCE);
   double spent = cp_client_now(L, cp_push_env(L, 2), client) - began;
   lua_newtable(L);
   int copy = lua_gettop(L);

@@ -513,18 +513,10 @@ bool cp_is_object(const char *text, size_t length) {
   return cp_json_peek(&json) == '{' && cp_json_skip(&json) && cp_json_ended(&json);
 }
 
-static bool is_offer(lua_State *L, int index) {
-  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
-  luaL_getmetatable(L, CP_OFFER);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same;
-}
-
 /* Pushes the text of the text, table or offer at 1. */
 static void push_document_text(lua_State *L) {
   const char *fault = NULL;
-  if (is_offer(L, 1))
+  if (lua_istable(L, 1) && cp_has_metatable(L, 1, CP_OFFER))
     push_text(L, 1);
   else if (lua_istable(L, 1))
     fault = cp_push_json(L, 1);

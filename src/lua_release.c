@@ -5,15 +5,11 @@
 #include <string.h>
 
 #include "lua_document.h"
-#include "lua_error.h"
 #include "lua_offer.h"
 #include "lua_operation.h"
 #include "lua_options.h"
 #include "lua_settings.h"
 #include "lua_start.h"
-
-/* Seconds for which an offer is followed to its end, unless `timeout` says otherwise. */
-#define PATIENCE (7 * 86400.0)
 
 #define RELEASE_OPTIONS (CP_FOR_RELEASE | CP_FOR_CALL)
 
@@ -40,7 +36,7 @@ static cp_lua_task *start_one(lua_State *L, cp_task *group) {
   cp_task *of = &task->task;
   cp_take_emails(L, of, 3);
   double now = cp_client_now(L, cp_push_env(L, 1), task->client);
-  if (!cp_option_given(L, 3, "timeout")) of->deadline = now + PATIENCE;
+  if (!cp_option_given(L, 3, "timeout")) of->deadline = now + CP_PATIENCE;
   cp_release_policy policy = read_policy(L);
   cp_note_calls(L, task, 3);
   lua_settop(L, top);

@@ -9,6 +9,9 @@
 #include "retry.h"
 #include "transfer.h"
 
+/* Seconds for which an operation is followed, unless `timeout` says otherwise. */
+#define CP_PATIENCE (7 * 86400.0)
+
 /* The value of a variable; one that is set to nothing counts as not set. */
 const char *cp_environment(const char *name);
 

@@ -258,7 +258,7 @@ static const char *write_string(lua_State *L, writer *w, int index) {
   return written(L, cp_json_quote(w->out, &(cp_span){text, length}), w);
 }
 
-static bool has_metatable(lua_State *L, int index, const char *name) {
+bool cp_has_metatable(lua_State *L, int index, const char *name) {
   if (!lua_getmetatable(L, index)) return false;
   luaL_getmetatable(L, name);
   bool same = lua_rawequal(L, -1, -2);
@@ -369,7 +369,7 @@ static census count_keys(lua_State *L, int index) {
 /* A table without keys is an object, unless it says that it is an array. */
 static const char *write_plain_table(lua_State *L, writer *w, int index) {
   census keys = count_keys(L, index);
-  bool is_array = has_metatable(L, index, CP_ARRAY) || keys.numbers;
+  bool is_array = cp_has_metatable(L, index, CP_ARRAY) || keys.numbers;
   if (keys.others) return "a table with keys that are neither names nor indexes";
   if (keys.names && is_array) return "a table with mixed keys";
   if (!is_array) return write_object(L, w, index, keys.names);
@@ -396,8 +396,8 @@ static bool is_around(lua_State *L, const writer *w, int index) {
 }
 
 static const char *write_table(lua_State *L, writer *w, int index) {
-  if (has_metatable(L, index, CP_RAW)) return write_raw(L, w, index);
-  if (has_metatable(L, index, CP_OFFER)) return "an offer (its document is meant?)";
+  if (cp_has_metatable(L, index, CP_RAW)) return write_raw(L, w, index);
+  if (cp_has_metatable(L, index, CP_OFFER)) return "an offer (its document is meant?)";
   if (is_around(L, w, index)) return "a table that holds itself";
   if (w->depth >= CP_JSON_DEPTH) return "a table of that depth";
   mark(L, w, index, true);
@@ -457,7 +457,7 @@ void cp_mark_array(lua_State *L) {
 static int make_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  if (lua_getmetatable(L, 1) && !has_metatable(L, 1, CP_ARRAY))
+  if (lua_getmetatable(L, 1) && !cp_has_metatable(L, 1, CP_ARRAY))
     return luaL_error(L, "bad argument 'list': it has a metatable of its own");
   lua_settop(L, 1);
   cp_mark_array(L);
@@ -487,8 +487,8 @@ static int raw_tostring(lua_State *L) {
 
 static int raw_equal(lua_State *L) {
   lua_settop(L, 2);
-  bool both = lua_istable(L, 1) && lua_istable(L, 2) && has_metatable(L, 1, CP_RAW) &&
-              has_metatable(L, 2, CP_RAW);
+  bool both = lua_istable(L, 1) && lua_istable(L, 2) && cp_has_metatable(L, 1, CP_RAW) &&
+              cp_has_metatable(L, 2, CP_RAW);
   if (both) lua_rawgeti(L, 1, 1), lua_rawgeti(L, 2, 1);
   lua_pushboolean(L, both && lua_rawequal(L, -1, -2));
   return 1;

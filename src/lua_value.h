@@ -22,6 +22,9 @@ void cp_push_value(lua_State *L, const char *text, size_t length);
 /* Makes the table on top of the stack one that JSON has for an array. */
 void cp_mark_array(lua_State *L);
 
+/* Is it this registered metatable that the value at `index` has? */
+bool cp_has_metatable(lua_State *L, int index, const char *name);
+
 /*
 ** Pushes the JSON text of the value at `index`, members in the order of their keys. Or
 ** pushes nothing and gives what can't be written: "a function". Raises without memory.

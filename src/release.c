@@ -46,6 +46,11 @@ const cp_submission *cp_release_submission(const cp_release *release) {
   return release->stage == CP_RELEASE_SUBMIT ? &release->as.submission : NULL;
 }
 
+/* Where it stands when `phase` has been told. */
+static enum cp_release_stage after(cp_phase phase) {
+  return phase == CP_PHASE_LIVE ? CP_RELEASE_DONE : CP_RELEASE_CONFIRM;
+}
+
 static void fail(cp_release *release, cp_code code, cp_sent sent) {
   release->stage = CP_RELEASE_FAILED;
   release->code = code;
@@ -101,8 +106,7 @@ static void go_on(cp_release *release) {
   if (release->followed)
     look_at(release, CP_LOOK_STATUS);
   else
-    release->stage =
-        release->phase == CP_PHASE_LIVE ? CP_RELEASE_DONE : CP_RELEASE_CONFIRM;
+    release->stage = after(release->phase);
 }
 
 /*
@@ -130,7 +134,7 @@ static void confirm(cp_release *release, const cp_clock *clock, cp_todo *todo) {
 }
 
 static void report(cp_release *release, cp_todo *todo) {
-  release->stage = release->phase == CP_PHASE_LIVE ? CP_RELEASE_DONE : CP_RELEASE_CONFIRM;
+  release->stage = after(release->phase);
   cp_todo_call(todo, CP_CALL_PROGRESS);
 }
 
@@ -167,20 +171,15 @@ static void next(void *self, const cp_clock *clock, cp_todo *todo) {
 
 static void told(void *self, bool yes) {
   cp_release *release = self;
-  if (yes) return;
-  release->declined = true;
-  release->stage = CP_RELEASE_DONE;
+  if (!yes) release->stage = CP_RELEASE_DONE;
 }
 
 /* Looking */
 
 /* Says so, if that is not what was said last. */
 static void arrive(cp_release *release, cp_phase phase) {
-  bool known = release->phase == phase;
+  release->stage = release->phase == phase ? after(phase) : CP_RELEASE_REPORT;
   release->phase = phase;
-  release->stage = CP_RELEASE_REPORT;
-  if (known)
-    release->stage = phase == CP_PHASE_LIVE ? CP_RELEASE_DONE : CP_RELEASE_CONFIRM;
 }
 
 static void follow(cp_release *release, const cp_clock *clock) {

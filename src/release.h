@@ -51,7 +51,7 @@ typedef struct cp_release {
   cp_operation *operation; /* what is under way; its publisher and offer say what of */
   cp_release_policy policy;
   double deadline; /* by cp_clock.now */
-  enum {
+  enum cp_release_stage {
     CP_RELEASE_LOOK,
     CP_RELEASE_REPORT,
     CP_RELEASE_CONFIRM,
@@ -65,7 +65,6 @@ typedef struct cp_release {
   bool is_running; /* `operation` is what was under way when the list was read */
   bool anew;       /* what was answered so far explains nothing of what comes */
   bool followed;   /* what is under way is somebody else's, or an earlier process's */
-  bool declined;   /* its caller did not want to go live */
   cp_phase phase;
   cp_step_to_live step;
   cp_code code; /* this and the next: how it fails, when none of its parts does */

@@ -46,12 +46,15 @@ live.calls = require "spec.host.calls"
 
 local calls = live.calls
 
-local function read(path)
+--- A file's text, or nil where there is none.
+function live.text_of(path)
   local file = io.open(path, "rb")
-  local text = file and file:read "*a" or ""
+  local text = file and file:read "*a"
   if file then file:close() end
   return text
 end
+
+local function read(path) return live.text_of(path) or "" end
 
 -- Time
 
@@ -292,6 +295,15 @@ end
 --- Runs Lua text, or a script of spec/host with arguments, under this interpreter.
 function live.lua(text, environment)
   return live.run({ live.interpreter, "-e", text }, environment)
+end
+
+--- Writes how often each thing has come, into the file that tools/kills adds up, if it asks.
+function live.write_counts(counts)
+  local path = os.getenv "KILLS_COUNTS"
+  if not path then return end
+  local file = assert(io.open(path, "w"))
+  for name, count in pairs(counts) do file:write(name, ": ", count, "\n") end
+  file:close()
 end
 
 return live
